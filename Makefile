@@ -1,0 +1,125 @@
+# Everything one does in this repository. `make` alone lists it.
+#
+# Needs Python 3.9 or newer, Node (for the demo and the end-to-end tests), git and make.
+# PYTHON=/path/to/python3 chooses the interpreter of .venv; the newest found is the default.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PY      := .venv/bin/python
+PYTEST  := $(PY) -m pytest
+CLAUDE  := .e2e/node_modules/.bin/claude
+SOURCES := python/src tests tools demo bench
+ARGS    ?=
+
+.PHONY: help
+help: ## list what can be made
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- set-up --------------------------------------------------------------------------
+
+.PHONY: setup
+setup: ## make .venv with the locked dependencies; leaves the command at .venv/bin/harness
+	@python=$$(sh tools/find_python.sh) && sh tools/make_venv.sh .venv "$$python"
+
+.PHONY: setup-39
+setup-39:
+	@if python=$$(PYTHON= sh tools/find_python.sh 3.9); then sh tools/make_venv.sh .venv-39 "$$python"; \
+	else sh tools/missing_python.sh 3.9; fi
+
+.PHONY: setup-e2e
+setup-e2e: $(CLAUDE) ## install the real Claude Code from npm into .e2e/
+
+$(CLAUDE): tests/e2e/package.json tests/e2e/package-lock.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
+	@mkdir -p .e2e && cp tests/e2e/package.json tests/e2e/package-lock.json .e2e/
+	npm ci --prefix .e2e --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# --- see it --------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup ## trace the real Claude Code against a scripted model, show its session as a tree
+	@$(PY) -m demo $(ARGS)
+
+# --- test it -------------------------------------------------------------------------
+
+.PHONY: test
+test: setup ## all tests but the end-to-end and the soak ones (ARGS="-k spool")
+	$(PYTEST) $(ARGS)
+
+.PHONY: test-39
+test-39: setup-39
+	@if [ -x .venv-39/bin/python ]; then .venv-39/bin/python -m pytest $(ARGS); fi
+
+.PHONY: e2e
+e2e: setup setup-e2e ## the tests that drive the real Claude Code
+	$(PYTEST) -m e2e $(ARGS)
+
+.PHONY: soak
+soak: setup ## the fault tests at length: fifty kills where CI has five
+	$(PYTEST) -m soak $(ARGS)
+
+.PHONY: bench
+bench: setup ## measure what tracing costs; writes docs/performance.md
+	$(PY) -m bench $(ARGS)
+
+.PHONY: check
+check: format-check lint types layers shellcheck vendor-check docs-check paths-check test test-39 ## everything a change has to pass
+
+.PHONY: format-check lint types layers shellcheck vendor-check docs-check paths-check
+format-check: setup
+	@$(PY) -m ruff format --check --quiet $(wildcard $(SOURCES)) || { echo "run: make format" >&2; exit 1; }
+lint: setup
+	@$(PY) -m ruff check $(wildcard $(SOURCES))
+types: setup
+	@$(PY) -m mypy
+layers: setup
+	@.venv/bin/lint-imports --config pyproject.toml
+shellcheck: setup
+	@git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run | grep -v '^tests/recordings/' | xargs .venv/bin/shellcheck
+vendor-check: setup
+	@$(PY) tools/generate.py --check
+docs-check: setup
+	@$(PY) tools/docs_spans.py --check
+	@$(PY) tools/docs_schema.py --check
+	@$(PY) tools/docs_cli.py --check
+paths-check: setup
+	@$(PY) tools/check_paths.py
+
+# --- make what is generated ----------------------------------------------------------
+
+.PHONY: format
+format: setup ## bring the code into shape
+	@$(PY) -m ruff check --fix-only --quiet $(wildcard $(SOURCES)); $(PY) -m ruff format $(wildcard $(SOURCES))
+
+.PHONY: vendor
+vendor: setup ## refresh the plugins' copies, hooks.json and the marketplace from their sources
+	@$(PY) tools/generate.py
+
+.PHONY: docs
+docs: setup ## refresh the generated reference pages
+	@$(PY) tools/docs_spans.py
+	@$(PY) tools/docs_schema.py
+	@$(PY) tools/docs_cli.py
+
+.PHONY: golden
+golden: setup ## rewrite the golden trees, print the difference; exits 1 when there is one
+	@HARNESS_WRITE_GOLDEN=1 $(PYTEST) -q -k golden $(ARGS) || true
+	@git --no-pager diff --exit-code -- 'tests/**/*.golden*' 'tests/golden'
+
+.PHONY: prices
+prices: setup ## refresh the price table from the newest LiteLLM release
+	@$(PY) tools/prices.py $(ARGS)
+
+.PHONY: lock
+lock: ## resolve the dependencies anew (needs uv): uv.lock and both requirements files
+	uv lock --project python --no-config --upgrade
+	@sh tools/export_lock.sh
+
+# --- clean up ------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## remove everything that was made here
+	rm -rf .venv .venv-39 .e2e .work .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find python tests tools demo bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

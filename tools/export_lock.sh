@@ -1,0 +1,10 @@
+#!/bin/sh
+# Write the requirements files, with hashes, from uv.lock: what pip installs from.
+set -eu
+cd "$(dirname -- "$0")/../python"
+export_lock() {
+    uv export --quiet --no-config --frozen --no-emit-project --format requirements-txt \
+        --no-header --no-annotate "$@"
+}
+export_lock --no-dev >requirements.lock
+export_lock --all-groups >requirements-dev.lock
