@@ -20,12 +20,11 @@ help: ## list what can be made
 
 .PHONY: setup
 setup: ## make .venv with the locked dependencies; leaves the command at .venv/bin/harness
-	@python=$$(sh tools/find_python.sh) && sh tools/make_venv.sh .venv "$$python"
+	@sh tools/make_venv.sh .venv
 
 .PHONY: setup-39
 setup-39:
-	@if python=$$(PYTHON= sh tools/find_python.sh 3.9); then sh tools/make_venv.sh .venv-39 "$$python"; \
-	else sh tools/missing_python.sh 3.9; fi
+	@PYTHON= sh tools/make_venv.sh .venv-39 3.9 || sh tools/missing_python.sh 3.9
 
 .PHONY: setup-e2e
 setup-e2e: $(CLAUDE) ## install the real Claude Code from npm into .e2e/

@@ -29,10 +29,17 @@ candidates() {
     for minor in 14 13 12 11 10 9; do echo "python3.$minor"; done
     echo python3
     echo python
-    for path in "${PYENV_ROOT:-${HOME:-/nonexistent}/.pyenv}"/versions/3.*/bin/python3; do
+    home=${HOME:-/nonexistent}
+    # Version managers keep interpreters that are not on PATH: pyenv (also when only its shims
+    # folder tells where it is) and uv.
+    shims=$(command -v python3 2>/dev/null) || shims=
+    for path in "${PYENV_ROOT:-$home/.pyenv}"/versions/3.*/bin/python3 \
+        "${shims%/shims/python3}"/versions/3.*/bin/python3 \
+        "${XDG_DATA_HOME:-$home/.local/share}"/uv/python/cpython-3.*/bin/python3 \
+        /opt/homebrew/bin/python3 /usr/local/bin/python3 /usr/bin/python3; do
         [ -x "$path" ] && echo "$path"
     done
-    command -v uv >/dev/null 2>&1 && uv python find --no-project "${wanted:->=3.9}" 2>/dev/null
+    return 0
 }
 
 best_minor=0
