@@ -1,0 +1,155 @@
+"""The measurements as a table in docs/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.capture import PLACES, SIZES, Timings
+from bench.long_session import WorkerCost
+from bench.reading import ReadingRate
+from bench.sessions import Walls
+from bench.stats import median, milliseconds, p95
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+BEGIN = "<!-- measured: begin (make bench) -->"
+END = "<!-- measured: end -->"
+PLACE_WORDS = {
+    "env": "in the environment",
+    "first": "first in the payload",
+    "last": "last in the payload",
+    "absent": "nowhere",
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a measured number has to be, and whether it is."""
+
+    what: str
+    goal: str
+    measured: str
+    met: bool
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def goals(timings: Timings, walls: Walls, worker: WorkerCost, rate: ReadingRate) -> list[Goal]:
+    """The numbers that we promise."""
+    worst = max(timings.ratio("10 kB", place) for place in PLACES)
+    visible = median(walls.stop_to_visible)
+    return [
+        Goal(
+            "capture of 10 kB, wherever the session id stands",
+            "≤ 4 × `/bin/true`",
+            f"{worst:.2f} ×",
+            worst <= 4,
+        ),
+        Goal(
+            "`claude -p` with a tool cycle",
+            "≤ 1.05 × the run with `/bin/true` hooks",
+            f"{walls.ratio:.3f} ×",
+            walls.ratio <= 1.05,
+        ),
+        Goal("Stop → turn final in the store", "≤ 1 s", milliseconds(visible), visible <= 1),
+        Goal("long session: processor", "≤ 2 s", f"{worker.cpu_s:.2f} s", worker.cpu_s <= 2),
+        Goal(
+            "long session: peak memory",
+            "≤ 80 MB",
+            f"{worker.peak_memory_mb:.0f} MB",
+            worker.peak_memory_mb <= 80,
+        ),
+        Goal(
+            "reading a transcript",
+            "≥ 30 MB/s",
+            f"{rate.mb_per_s:.0f} MB/s",
+            rate.mb_per_s >= 30,
+        ),
+    ]
+
+
+def capture_table(timings: Timings) -> str:
+    """Capture per event by payload size and place of the session id."""
+    rows = []
+    for size in SIZES:
+        rows.append([size, "`/bin/true`", *_spread(timings.true[size]), "1"])
+        for place in PLACES:
+            values = timings.capture[size, place]
+            ratio = f"{timings.ratio(size, place):.2f}"
+            rows.append([size, f"ours, session id {PLACE_WORDS[place]}", *_spread(values), ratio])
+        hook = timings.baseline[size]
+        ratio = f"{median(hook) / median(timings.true[size]):.1f}"
+        rows.append([size, "Python hook that posts the event", *_spread(hook), ratio])
+    rows.append(
+        ["500 B", "ours, first event: folders and worker", *_spread(timings.first_event), ""]
+    )
+    return table(["payload", "hook", "median", "p95", "× `/bin/true`"], rows)
+
+
+def session_table(walls: Walls) -> str:
+    """Wall time of the real client, and how soon its turn can be seen."""
+    words = {
+        "none": "no hooks",
+        "true": "`/bin/true` on every event we register",
+        "ours": "our hooks",
+    }
+    rows = [
+        [words[variant], *_spread(values), str(len(values))]
+        for variant, values in walls.runs.items()
+    ]
+    rows.append(
+        [
+            "Stop → turn final in the store",
+            *_spread(walls.stop_to_visible),
+            str(len(walls.stop_to_visible)),
+        ]
+    )
+    return table(["`claude -p`, ten hook calls", "median", "p95", "runs"], rows)
+
+
+def text(
+    machine: str, timings: Timings, walls: Walls, worker: WorkerCost, rate: ReadingRate
+) -> str:
+    """The measured part of the page."""
+    goal_rows = [
+        [goal.what, goal.goal, goal.measured, "yes" if goal.met else "**no**"]
+        for goal in goals(timings, walls, worker, rate)
+    ]
+    return "\n\n".join(
+        [
+            f"Machine: {machine}.",
+            "### Goals",
+            table(["what", "goal", "measured", "met"], goal_rows),
+            "### Capture of one event",
+            f"{len(timings.true['10 kB'])} rounds, everything in turn in each round; ratios are "
+            "medians of the rounds' own ratios.",
+            capture_table(timings),
+            "### A session of the real client",
+            session_table(walls),
+            "### The worker over a long session",
+            f"{worker.events} hook calls and {worker.transcript_bytes / 1e6:.2f} MB of transcript "
+            f"in {worker.wall_s:.0f} s: {worker.cpu_s:.2f} s of processor time, "
+            f"{worker.peak_memory_mb:.0f} MB at its peak.",
+            "### Reading transcripts",
+            f"{rate.mb_per_s:.0f} MB/s, from bytes on disk to finished turns (median of "
+            f"{rate.rounds} readings of {rate.megabytes:.1f} MB; the slowest had "
+            f"{rate.slowest_mb_per_s:.0f} MB/s).",
+        ]
+    )
+
+
+def write(measured: str, page: Path = PAGE) -> None:
+    """Put the measured part between its marks in the page; the prose around it stays."""
+    whole = page.read_text(encoding="utf-8")
+    before, rest = whole.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    page.write_text(f"{before}{BEGIN}\n\n{measured}\n\n{END}{after}", encoding="utf-8")
+
+
+def _spread(values: Sequence[float]) -> list[str]:
+    return [milliseconds(median(values)), milliseconds(p95(values))]
