@@ -60,8 +60,8 @@ soak: setup ## the fault tests at length: fifty kills where CI has five
 	$(PYTEST) -m soak $(ARGS)
 
 .PHONY: bench
-bench: setup ## measure what tracing costs; writes docs/performance.md
-	$(PY) -m bench $(ARGS)
+bench: setup setup-e2e ## measure what tracing costs; writes docs/performance.md
+	PYTHONPATH=demo:tests/e2e $(PY) -m bench $(ARGS)
 
 .PHONY: check
 check: format-check lint types layers shellcheck vendor-check docs-check paths-check test test-39 ## everything a change has to pass

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from bench import capture, long_session, machine, reading, report, sessions
-from tests.e2e.client import CLAUDE
+from client import CLAUDE
 
 
 def main() -> int:

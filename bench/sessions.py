@@ -13,10 +13,10 @@ from typing import Any, Optional
 from bench.capture import hook_command
 from bench.stats import paired_ratio
 from bench.store import ended_turns, open_store
-from demo.scenarios import SCRIPTS
-from demo.scripted_model import ScriptedModel
+from client import Home
 from harness_tracing.agents import get as get_agent
-from tests.e2e.client import Home
+from scenarios import SCRIPTS
+from scripted_model import ScriptedModel
 
 ROUNDS = 20
 PROMPT = "Add SAVE25. [[tool_cycle]]"
