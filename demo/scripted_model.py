@@ -1,0 +1,390 @@
+"""A scripted Anthropic Messages server on loopback: Claude Code talks to it as to the real one.
+
+What it answers is decided by markers. A prompt that holds ``[[name]]`` plays the script
+``name`` (see scenarios.py): the first request after the marker gets the script's first step,
+the next one its second, and so on. A sub-agent's prompt carries a marker of its own, so
+its thread plays a script of its own. Nothing else decides, so that sessions may run side by
+side, be killed, resumed and forked.
+
+Every request is kept in :attr:`ScriptedModel.log` (also ``GET /log``) with the ids, token
+counts and tools that were sent: what a tracer must find.
+
+Standard library only; Python 3.9 or newer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+MARKER = re.compile(r"\[\[([a-z0-9_]+)\]\]")
+WORKING_DIRECTORY = re.compile(r"[Ww]orking directory: (\S+)")
+SUMMARY_REQUEST = "create a detailed summary"
+ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    429: "rate_limit_error",
+    500: "api_error",
+    529: "overloaded_error",
+}
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a reply says it used; `input` is the part that no cache knew."""
+
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    output: int
+
+    def on_the_wire(self) -> Dict[str, Any]:
+        """The `usage` object of the Messages API."""
+        return {
+            "input_tokens": self.input,
+            "cache_read_input_tokens": self.cache_read,
+            "cache_creation_input_tokens": self.cache_write_5m + self.cache_write_1h,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": self.cache_write_5m,
+                "ephemeral_1h_input_tokens": self.cache_write_1h,
+            },
+            "output_tokens": self.output,
+            "service_tier": "standard",
+        }
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool call to ask for. ``{cwd}`` in a string argument becomes the session's folder."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One reply.
+
+    `errors` are HTTP statuses that the first attempts get; `always_fails` is one that every
+    attempt gets. `delay_s` passes before the reply begins. With `hangs` the stream stops
+    after its first piece of text and never goes on. `tokens` None: counts made from the
+    reply's number, so that no two replies of a server have the same.
+    """
+
+    text: Optional[str] = None
+    thinking: Optional[str] = None
+    tools: Tuple[Tool, ...] = ()
+    tokens: Optional[Tokens] = None
+    stop_reason: Optional[str] = None
+    delay_s: float = 0.0
+    errors: Tuple[int, ...] = ()
+    always_fails: Optional[int] = None
+    hangs: bool = False
+
+
+Scripts = Mapping[str, Tuple[Step, ...]]
+LAST_WORD = Step(text="There is nothing left in the script.")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A step with its ids and numbers filled in."""
+
+    number: int
+    model: str
+    step: Step
+    tokens: Tokens
+    content: Tuple[Mapping[str, Any], ...]
+    stop_reason: str
+
+    @property
+    def message_id(self) -> str:
+        """The id that the transcript keeps as `message.id`."""
+        return f"msg_01scripted{self.number:012d}"
+
+    @property
+    def request_id(self) -> str:
+        """The id sent in the `request-id` header."""
+        return f"req_011scripted{self.number:010d}"
+
+    def message(self) -> Dict[str, Any]:
+        """The whole reply as the Messages API gives it without streaming."""
+        return {**self.head(), "content": list(self.content), "stop_reason": self.stop_reason}
+
+    def head(self) -> Dict[str, Any]:
+        """The reply as a stream's `message_start` announces it."""
+        return {
+            "id": self.message_id,
+            "type": "message",
+            "role": "assistant",
+            "model": self.model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": self.tokens.on_the_wire(),
+        }
+
+    def stream(self) -> Iterator[Dict[str, Any]]:
+        """The reply as the events of a stream."""
+        first_words = replace(self.tokens, output=1)
+        yield {"type": "message_start", "message": {**self.head(), "usage": first_words.on_the_wire()}}
+        for index, block in enumerate(self.content):
+            yield from _block_events(index, block)
+        yield {
+            "type": "message_delta",
+            "delta": {"stop_reason": self.stop_reason, "stop_sequence": None},
+            "usage": self.tokens.on_the_wire(),
+        }
+        yield {"type": "message_stop"}
+
+
+def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[Dict[str, Any]]:
+    if block["type"] == "tool_use":
+        empty, whole = {**block, "input": {}}, json.dumps(block["input"])
+        deltas = [{"type": "input_json_delta", "partial_json": part} for part in _halves(whole)]
+    elif block["type"] == "thinking":
+        empty = {"type": "thinking", "thinking": "", "signature": ""}
+        deltas = [{"type": "thinking_delta", "thinking": p} for p in _halves(block["thinking"])]
+        deltas.append({"type": "signature_delta", "signature": block["signature"]})
+    else:
+        empty = {"type": "text", "text": ""}
+        deltas = [{"type": "text_delta", "text": part} for part in _halves(block["text"])]
+    yield {"type": "content_block_start", "index": index, "content_block": empty}
+    for delta in deltas:
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+    yield {"type": "content_block_stop", "index": index}
+
+
+def _halves(text: str) -> List[str]:
+    middle = (len(text) + 1) // 2
+    return [part for part in (text[:middle], text[middle:]) if part]
+
+
+def _texts(message: Mapping[str, Any]) -> List[str]:
+    """What a message says itself; results of tools are not part of it."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return [content]
+    return [b["text"] for b in content or () if isinstance(b, dict) and b.get("type") == "text"]
+
+
+def _place(messages: List[Mapping[str, Any]]) -> Tuple[Optional[str], int]:
+    """The marker that rules this request, and how many replies there were since."""
+    replies = 0
+    for message in reversed(messages):
+        if message["role"] == "assistant":
+            replies += 1
+        elif message["role"] == "user":
+            found = [name for text in _texts(message) for name in MARKER.findall(text)]
+            if found:
+                return found[-1], replies
+    return None, replies
+
+
+class ScriptedModel:
+    """The server. Use it as a context manager; it listens from `__enter__` to `__exit__`.
+
+    `summary` answers the requests that compact a conversation.
+    """
+
+    def __init__(self, scripts: Scripts, summary: Step = Step(text="A summary."), port: int = 0):
+        self.scripts = scripts
+        self.summary = summary
+        self.log: List[Dict[str, Any]] = []
+        self.stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._numbers = 0
+        self._attempts: Dict[Tuple[Any, ...], int] = {}
+        self._folders: Dict[str, str] = {}
+        handler = type("Handler", (_Handler,), {"model": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """What ANTHROPIC_BASE_URL must be."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> ScriptedModel:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stopped.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answered(self, session_id: Optional[str] = None) -> List[Dict[str, Any]]:
+        """Log entries of replies that were sent whole, oldest first."""
+        return [
+            entry
+            for entry in list(self.log)
+            if entry["complete"] and session_id in (None, entry["session_id"])
+        ]
+
+    def reply(self, session_id: str, request: Mapping[str, Any]) -> Tuple[Dict[str, Any], Any]:
+        """The log entry of a request and its answer: a Reply, or an HTTP status that fails it."""
+        kind, marker, position, step = self._step(request)
+        with self._lock:
+            cwd = self._folder(session_id, request)
+            turn = (session_id, marker, position, len(request["messages"]), kind)
+            attempt = self._attempts[turn] = self._attempts.get(turn, 0) + 1
+            entry: Dict[str, Any] = {
+                "session_id": session_id,
+                "kind": kind,
+                "marker": marker,
+                "position": position,
+                "attempt": attempt,
+                "model": request.get("model"),
+                "at_ns": time.time_ns(),
+                "status": 200,
+                "complete": False,
+            }
+            self.log.append(entry)
+            status = step.always_fails or (step.errors + (0,) * attempt)[attempt - 1]
+            if status:
+                entry["status"] = status
+                return entry, status
+            self._numbers += 1
+            reply = _filled(step, self._numbers, str(request.get("model")), cwd)
+            entry.update(_truth(reply))
+            return entry, reply
+
+    def _step(self, request: Mapping[str, Any]) -> Tuple[str, Optional[str], int, Step]:
+        messages = request["messages"]
+        marker, position = _place(messages)
+        users = [message for message in messages if message["role"] == "user"]
+        if users and any(SUMMARY_REQUEST in text for text in _texts(users[-1])):
+            return "compaction", marker, position, self.summary
+        script = self.scripts.get(marker or "")
+        if script is None:
+            return "other", marker, position, LAST_WORD
+        return "main", marker, position, script[position] if position < len(script) else LAST_WORD
+
+    def _folder(self, session_id: str, request: Mapping[str, Any]) -> str:
+        found = [
+            match.group(1)
+            for text in (t for m in request["messages"] for t in _texts(m))
+            for match in [WORKING_DIRECTORY.search(text)]
+            if match
+        ]
+        if found:
+            self._folders.setdefault(session_id, found[0])
+        return self._folders.get(session_id, ".")
+
+
+def _filled(step: Step, number: int, model: str, cwd: str) -> Reply:
+    content: List[Mapping[str, Any]] = []
+    if step.thinking:
+        content.append({"type": "thinking", "thinking": step.thinking, "signature": "c2lnbmVk"})
+    if step.text:
+        content.append({"type": "text", "text": step.text})
+    for index, tool in enumerate(step.tools):
+        arguments = json.loads(json.dumps(tool.arguments).replace("{cwd}", cwd))
+        tool_id = f"toolu_01scripted{number:08d}{index:02d}"
+        content.append({"type": "tool_use", "id": tool_id, "name": tool.name, "input": arguments})
+    tokens = step.tokens or Tokens(
+        input=3 + number % 7,
+        cache_read=12_000 + 100 * number,
+        cache_write_5m=1_000 + number,
+        cache_write_1h=500 + number if number % 3 == 0 else 0,
+        output=40 + number,
+    )
+    stop_reason = step.stop_reason or ("tool_use" if step.tools else "end_turn")
+    return Reply(number, model, step, tokens, tuple(content), stop_reason)
+
+
+def _truth(reply: Reply) -> Dict[str, Any]:
+    return {
+        "message_id": reply.message_id,
+        "request_id": reply.request_id,
+        "stop_reason": reply.stop_reason,
+        "usage": dict(vars(reply.tokens)),
+        "text": reply.step.text,
+        "thinking": reply.step.thinking,
+        "tools": [
+            {"id": block["id"], "name": block["name"], "input": block["input"]}
+            for block in reply.content
+            if block["type"] == "tool_use"
+        ],
+    }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    model: ScriptedModel
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer(200, b"")
+
+    def do_GET(self) -> None:
+        log = self.path.startswith("/log")
+        self._json(200, list(self.model.log) if log else {})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if not self.path.startswith("/v1/messages"):
+            return self._json(200, {})
+        request = json.loads(body)
+        if self.path.startswith("/v1/messages/count_tokens"):
+            return self._json(200, {"input_tokens": max(1, len(body) // 4)})
+        session_id = self.headers.get("x-claude-code-session-id") or ""
+        entry, reply = self.model.reply(session_id, request)
+        try:
+            if isinstance(reply, int):
+                self._fail(reply)
+            else:
+                self._play(reply, entry, bool(request.get("stream")))
+        except (BrokenPipeError, ConnectionResetError):
+            entry["client_left"] = True
+            self.close_connection = True
+        entry["ended_ns"] = time.time_ns()
+
+    def _play(self, reply: Reply, entry: Dict[str, Any], stream: bool) -> None:
+        self.model.stopped.wait(reply.step.delay_s)
+        if not stream:
+            entry["complete"] = True
+            return self._json(200, reply.message(), reply.request_id)
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("request-id", reply.request_id)
+        self.send_header("connection", "close")
+        self.end_headers()
+        for event in reply.stream():
+            line = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+            self.wfile.write(line.encode())
+            self.wfile.flush()
+            if reply.step.hangs and event["type"] == "content_block_delta":
+                self.model.stopped.wait()
+                return
+        entry["complete"] = True
+
+    def _fail(self, status: int) -> None:
+        kind = ERROR_TYPES.get(status, "api_error")
+        error = {"type": kind, "message": f"scripted {status}"}
+        self._json(status, {"type": "error", "error": error}, f"req_011failed{time.time_ns()}")
+
+    def _json(self, status: int, value: Any, request_id: str = "") -> None:
+        self._answer(status, json.dumps(value).encode(), request_id)
+
+    def _answer(self, status: int, body: bytes, request_id: str = "") -> None:
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        if request_id:
+            self.send_header("request-id", request_id)
+        if status == 429:
+            self.send_header("retry-after", "1")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: what happened is in the log."""
