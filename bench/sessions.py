@@ -13,7 +13,7 @@ from typing import Any, Optional
 from bench.capture import hook_command
 from bench.stats import paired_ratio
 from bench.store import ended_turns, open_store
-from client import Home
+from claude_client import Home
 from harness_tracing.agents import get as get_agent
 from scenarios import SCRIPTS
 from scripted_model import ScriptedModel
