@@ -74,7 +74,7 @@ lint: setup
 types: setup
 	@$(PY) -m mypy
 layers: setup
-	@.venv/bin/lint-imports --config pyproject.toml
+	@.venv/bin/lint-imports --no-logo --config pyproject.toml
 shellcheck: setup
 	@git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run | grep -v '^tests/recordings/' | xargs .venv/bin/shellcheck
 vendor-check: setup
