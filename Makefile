@@ -39,7 +39,7 @@ $(CLAUDE): tests/e2e/package.json tests/e2e/package-lock.json
 
 .PHONY: demo
 demo: setup ## trace the real Claude Code against a scripted model, show its session as a tree
-	@$(PY) -m demo $(ARGS)
+	@$(PY) demo/run.py $(ARGS)
 
 # --- test it -------------------------------------------------------------------------
 

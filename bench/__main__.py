@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from bench import capture, long_session, machine, reading, report, sessions
-from claude_client import CLAUDE
+from checkout import CLAUDE
 
 
 def main() -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
-
 from scripted_model import Step, Tokens, Tool
 
 PRICING = "{cwd}/store/pricing.py"
@@ -40,11 +38,11 @@ MANY_TOKENS = Tokens(
     input=20, cache_read=190_000, cache_write_5m=2_000, cache_write_1h=0, output=200
 )
 SUMMARY = Step(
-    text="<analysis>Short.</analysis><summary>The code was read. Go on with [[after_compaction]].</summary>",
+    text="<summary>The code was read. Go on with [[after_compaction]].</summary>",
     tokens=Tokens(input=4_000, cache_read=60_000, cache_write_5m=0, cache_write_1h=0, output=333),
 )
 
-SCRIPTS: Dict[str, Tuple[Step, ...]] = {
+SCRIPTS: dict[str, tuple[Step, ...]] = {
     "simple": (Step(text="Hello. Nothing to change."),),
     "again": (Step(text="Once more: nothing to change."),),
     "tool_cycle": (
@@ -158,6 +156,11 @@ SCRIPTS: Dict[str, Tuple[Step, ...]] = {
         Step(text="Parent report: the child still works."),
         Step(text="Parent report: the child is done."),
     ),
+    "worktree": (
+        Step(tools=(Tool("ToolSearch", {"query": "select:EnterWorktree", "max_results": 2}),)),
+        Step(tools=(Tool("EnterWorktree", {"name": "try"}),)),
+        Step(tools=(bash("pwd"),)),
+        Step(text="It works in the worktree."),
+    ),
     "touch": (Step(tools=(bash("touch made_here"),)), Step(text="Made.")),
 }
-

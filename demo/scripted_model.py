@@ -18,9 +18,10 @@ import json
 import re
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Optional
 
 MARKER = re.compile(r"\[\[([a-z0-9_]+)\]\]")
 WORKING_DIRECTORY = re.compile(r"[Ww]orking directory: (\S+)")
@@ -44,7 +45,7 @@ class Tokens:
     cache_write_1h: int
     output: int
 
-    def on_the_wire(self) -> Dict[str, Any]:
+    def on_the_wire(self) -> dict[str, Any]:
         """The `usage` object of the Messages API."""
         return {
             "input_tokens": self.input,
@@ -79,16 +80,16 @@ class Step:
 
     text: Optional[str] = None
     thinking: Optional[str] = None
-    tools: Tuple[Tool, ...] = ()
+    tools: tuple[Tool, ...] = ()
     tokens: Optional[Tokens] = None
     stop_reason: Optional[str] = None
     delay_s: float = 0.0
-    errors: Tuple[int, ...] = ()
+    errors: tuple[int, ...] = ()
     always_fails: Optional[int] = None
     hangs: bool = False
 
 
-Scripts = Mapping[str, Tuple[Step, ...]]
+Scripts = Mapping[str, tuple[Step, ...]]
 LAST_WORD = Step(text="There is nothing left in the script.")
 
 
@@ -100,7 +101,7 @@ class Reply:
     model: str
     step: Step
     tokens: Tokens
-    content: Tuple[Mapping[str, Any], ...]
+    content: tuple[Mapping[str, Any], ...]
     stop_reason: str
 
     @property
@@ -113,11 +114,11 @@ class Reply:
         """The id sent in the `request-id` header."""
         return f"req_011scripted{self.number:010d}"
 
-    def message(self) -> Dict[str, Any]:
+    def message(self) -> dict[str, Any]:
         """The whole reply as the Messages API gives it without streaming."""
         return {**self.head(), "content": list(self.content), "stop_reason": self.stop_reason}
 
-    def head(self) -> Dict[str, Any]:
+    def head(self) -> dict[str, Any]:
         """The reply as a stream's `message_start` announces it."""
         return {
             "id": self.message_id,
@@ -130,10 +131,13 @@ class Reply:
             "usage": self.tokens.on_the_wire(),
         }
 
-    def stream(self) -> Iterator[Dict[str, Any]]:
+    def stream(self) -> Iterator[dict[str, Any]]:
         """The reply as the events of a stream."""
         first_words = replace(self.tokens, output=1)
-        yield {"type": "message_start", "message": {**self.head(), "usage": first_words.on_the_wire()}}
+        yield {
+            "type": "message_start",
+            "message": {**self.head(), "usage": first_words.on_the_wire()},
+        }
         for index, block in enumerate(self.content):
             yield from _block_events(index, block)
         yield {
@@ -144,7 +148,7 @@ class Reply:
         yield {"type": "message_stop"}
 
 
-def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[Dict[str, Any]]:
+def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if block["type"] == "tool_use":
         empty, whole = {**block, "input": {}}, json.dumps(block["input"])
         deltas = [{"type": "input_json_delta", "partial_json": part} for part in _halves(whole)]
@@ -161,12 +165,12 @@ def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[Dict[str, An
     yield {"type": "content_block_stop", "index": index}
 
 
-def _halves(text: str) -> List[str]:
+def _halves(text: str) -> list[str]:
     middle = (len(text) + 1) // 2
     return [part for part in (text[:middle], text[middle:]) if part]
 
 
-def _texts(message: Mapping[str, Any]) -> List[str]:
+def _texts(message: Mapping[str, Any]) -> list[str]:
     """What a message says itself; results of tools are not part of it."""
     content = message.get("content")
     if isinstance(content, str):
@@ -174,7 +178,7 @@ def _texts(message: Mapping[str, Any]) -> List[str]:
     return [b["text"] for b in content or () if isinstance(b, dict) and b.get("type") == "text"]
 
 
-def _place(messages: List[Mapping[str, Any]]) -> Tuple[Optional[str], int]:
+def _place(messages: list[Mapping[str, Any]]) -> tuple[Optional[str], int]:
     """The marker that rules this request, and how many replies there were since."""
     replies = 0
     for message in reversed(messages):
@@ -196,16 +200,18 @@ class ScriptedModel:
     def __init__(self, scripts: Scripts, summary: Step = Step(text="A summary."), port: int = 0):
         self.scripts = scripts
         self.summary = summary
-        self.log: List[Dict[str, Any]] = []
+        self.log: list[dict[str, Any]] = []
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         self._numbers = 0
-        self._attempts: Dict[Tuple[Any, ...], int] = {}
-        self._folders: Dict[str, str] = {}
+        self._attempts: dict[tuple[Any, ...], int] = {}
+        self._folders: dict[str, str] = {}
         handler = type("Handler", (_Handler,), {"model": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -221,7 +227,7 @@ class ScriptedModel:
         self._server.shutdown()
         self._server.server_close()
 
-    def answered(self, session_id: Optional[str] = None) -> List[Dict[str, Any]]:
+    def answered(self, session_id: Optional[str] = None) -> list[dict[str, Any]]:
         """Log entries of replies that were sent whole, oldest first."""
         return [
             entry
@@ -229,14 +235,14 @@ class ScriptedModel:
             if entry["complete"] and session_id in (None, entry["session_id"])
         ]
 
-    def reply(self, session_id: str, request: Mapping[str, Any]) -> Tuple[Dict[str, Any], Any]:
+    def reply(self, session_id: str, request: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
         """The log entry of a request and its answer: a Reply, or an HTTP status that fails it."""
         kind, marker, position, step = self._step(request)
         with self._lock:
             cwd = self._folder(session_id, request)
             turn = (session_id, marker, position, len(request["messages"]), kind)
             attempt = self._attempts[turn] = self._attempts.get(turn, 0) + 1
-            entry: Dict[str, Any] = {
+            entry: dict[str, Any] = {
                 "session_id": session_id,
                 "kind": kind,
                 "marker": marker,
@@ -257,7 +263,7 @@ class ScriptedModel:
             entry.update(_truth(reply))
             return entry, reply
 
-    def _step(self, request: Mapping[str, Any]) -> Tuple[str, Optional[str], int, Step]:
+    def _step(self, request: Mapping[str, Any]) -> tuple[str, Optional[str], int, Step]:
         messages = request["messages"]
         marker, position = _place(messages)
         users = [message for message in messages if message["role"] == "user"]
@@ -281,7 +287,7 @@ class ScriptedModel:
 
 
 def _filled(step: Step, number: int, model: str, cwd: str) -> Reply:
-    content: List[Mapping[str, Any]] = []
+    content: list[Mapping[str, Any]] = []
     if step.thinking:
         content.append({"type": "thinking", "thinking": step.thinking, "signature": "c2lnbmVk"})
     if step.text:
@@ -301,7 +307,7 @@ def _filled(step: Step, number: int, model: str, cwd: str) -> Reply:
     return Reply(number, model, step, tokens, tuple(content), stop_reason)
 
 
-def _truth(reply: Reply) -> Dict[str, Any]:
+def _truth(reply: Reply) -> dict[str, Any]:
     return {
         "message_id": reply.message_id,
         "request_id": reply.request_id,
@@ -330,11 +336,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        if not self.path.startswith("/v1/messages"):
-            return self._json(200, {})
-        request = json.loads(body)
         if self.path.startswith("/v1/messages/count_tokens"):
-            return self._json(200, {"input_tokens": max(1, len(body) // 4)})
+            self._json(200, {"input_tokens": max(1, len(body) // 4)})
+        elif self.path.startswith("/v1/messages"):
+            self._message(json.loads(body))
+        else:
+            self._json(200, {})
+
+    def _message(self, request: Mapping[str, Any]) -> None:
         session_id = self.headers.get("x-claude-code-session-id") or ""
         entry, reply = self.model.reply(session_id, request)
         try:
@@ -347,11 +356,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         entry["ended_ns"] = time.time_ns()
 
-    def _play(self, reply: Reply, entry: Dict[str, Any], stream: bool) -> None:
+    def _play(self, reply: Reply, entry: dict[str, Any], stream: bool) -> None:
         self.model.stopped.wait(reply.step.delay_s)
         if not stream:
+            self._json(200, reply.message(), reply.request_id)
             entry["complete"] = True
-            return self._json(200, reply.message(), reply.request_id)
+            return
         self.close_connection = True
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")

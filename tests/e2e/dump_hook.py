@@ -1,6 +1,6 @@
 """A hook that keeps what it was given: one JSON line per call, with the agent's files as they lie.
 
-    dump_hook.py EVENT FOLDER      payload on stdin; writes FOLDER/<at_ns>-<pid>.json
+dump_hook.py EVENT FOLDER      payload on stdin; writes FOLDER/<at_ns>-<pid>.json
 """
 
 from __future__ import annotations

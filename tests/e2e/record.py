@@ -1,4 +1,4 @@
-"""Make the recordings in tests/recordings/claude-code-own with the real client and the scripted model.
+"""Make the recordings in tests/recordings/claude-code-own: the real client, the scripted model.
 
     python tests/e2e/record.py FOLDER [CASE...]
 
@@ -9,319 +9,21 @@ expected.json, README.md. Run it again after a new client version, and read the 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-import uuid
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Optional
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2] / "demo")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demo"))
 
-from claude_client import BYPASS, CLAUDE, Conversation, Home, descendants, wait_until
+from claude_client import Home
+from record_cases import CASES, DUMP, Take
 from recording_text import cleaned, spoken
 from scenarios import SCRIPTS, SUMMARY
 from scripted_model import MARKER, ScriptedModel
-
-EVENTS = (
-    "SessionStart Setup InstructionsLoaded UserPromptSubmit UserPromptExpansion PreToolUse PostToolUse"
-    " PostToolUseFailure PostToolBatch PermissionRequest PermissionDenied Notification SubagentStart"
-    " SubagentStop Stop StopFailure PreCompact PostCompact PreModelSwitch PostModelSwitch SessionEnd"
-    " CwdChanged"
-).split()
-DUMP = Path(__file__).with_name("dump_hook.py")
-
-
-@dataclass
-class Take:
-    """One recording in the making: the home, the model, and what the case knows about the answer."""
-
-    home: Home
-    model: ScriptedModel
-    calls: Path
-    version: str
-    turns: List[Dict[str, Any]] = field(default_factory=list)
-    tool_status: Dict[str, str] = field(default_factory=dict)
-    notes: List[str] = field(default_factory=list)
-    cannot_be_seen: List[str] = field(default_factory=list)
-    not_known: List[str] = field(default_factory=lambda: ["reasoning tokens"])
-
-    def hooks(self, **more: Any) -> Dict[str, Any]:
-        """Settings that register the dump hook for every event, and further hooks of the case."""
-        entry = {"matcher": "*"}
-        python = shutil.which("python3")
-        hooks = {
-            event: [
-                {
-                    **entry,
-                    "hooks": [
-                        {"type": "command", "command": f"{python} -I {DUMP} {event} {self.calls}"}
-                    ],
-                }
-            ]
-            for event in EVENTS
-        }
-        for event, command in more.items():
-            hooks[event].append({"hooks": [{"type": "command", "command": command, "timeout": 60}]})
-        return {"hooks": hooks}
-
-    def events(self, name: str) -> List[Mapping[str, Any]]:
-        """Payloads of the events of this name so far."""
-        calls = [json.loads(p.read_text()) for p in sorted(self.calls.glob("*.json"))]
-        return [json.loads(c["stdin"]) for c in calls if c["event"] == name]
-
-    def turn(self, prompt: str, status: str = "completed", **more: Any) -> None:
-        """Say what the next turn's right answer is."""
-        self.turns.append({"status": status, "prompt": prompt[:80], **more})
-
-
-def subagent_nested(take: Take) -> None:
-    """An agent that starts an agent, both in the foreground."""
-    prompt = "Survey in depth. [[subagent_nested]]"
-    take.home.prompt(prompt)
-    take.turn(prompt)
-
-
-def subagent_nested_background(take: Take) -> None:
-    """A foreground agent whose own background agent outlives it."""
-    prompt = "Survey in depth, in the background. [[nested_background]]"
-    take.home.prompt(prompt)
-    take.turn(prompt)
-    take.turn(take.events("UserPromptSubmit")[-1]["prompt"], kind="task_notification")
-    take.notes.append("The notification's tool-use-id is a sub-agent's tool, none of the main agent's.")
-
-
-def auto_compaction(take: Take) -> None:
-    """The conversation is compacted by itself in the middle of a turn."""
-    prompt = "Work long. [[auto_compaction]]"
-    take.home.prompt(prompt, "--autocompact", "100000")
-    take.turn(prompt)
-    take.notes.append("The first PreCompact is given up: nothing follows it. Only the second compacts.")
-
-
-def queued_prompt(take: Take) -> None:
-    """A second message is sent while a tool of the first turn runs."""
-    talk = Conversation(take.home)
-    talk.say("Sleep a little. [[short_tool]]")
-    wait_until(lambda: take.events("PreToolUse"))
-    time.sleep(0.5)
-    talk.say("And also look at the tests.")
-    talk.hear_result()
-    talk.close()
-    take.turn("Sleep a little. [[short_tool]]")
-
-
-def kill_and_resume(take: Take) -> None:
-    """kill -9 while Bash runs; then the session is resumed with a new prompt."""
-    session_id = str(uuid.uuid4())
-    process = take.home.start("-p", "Wait. [[slow_tool]]", *BYPASS, session_id=session_id)
-    wait_until(lambda: [e for e in take.events("PreToolUse") if e["tool_name"] == "Bash"])
-    time.sleep(0.5)
-    below = descendants(process.pid)
-    process.kill()
-    process.wait()
-    for pid in below:
-        os.kill(pid, signal.SIGKILL)
-    time.sleep(0.5)
-    take.home.prompt("Say hello. [[simple]]", "--resume", session_id)
-    take.turn("Wait. [[slow_tool]]", "interrupted")
-    take.turn("Say hello. [[simple]]")
-    take.tool_status["time.sleep"] = "interrupted"
-
-
-def no_persistence(take: Take) -> None:
-    """--no-session-persistence: there is never a transcript."""
-    prompt = "Add SAVE25. [[tool_cycle]]"
-    take.home.prompt(prompt, "--no-session-persistence")
-    take.turn(prompt)
-    take.not_known += ["model calls", "tokens"]
-    take.cannot_be_seen += ["model_calls", "tokens", "calls"]
-    take.notes.append("transcript_path names a file that never exists.")
-
-
-def slash_command(take: Take) -> None:
-    """A project command with an argument, called as the prompt."""
-    folder = take.home.project / ".claude" / "commands"
-    folder.mkdir()
-    text = "---\ndescription: Look at a module\n---\nLook at $ARGUMENTS and say what it does. [[command]]\n"
-    (folder / "look.md").write_text(text)
-    take.home.prompt("/look store/pricing.py")
-    take.turn("/look store/pricing.py")
-
-
-def skill(take: Take) -> None:
-    """The model calls a project skill by the Skill tool."""
-    folder = take.home.project / ".claude" / "skills" / "survey"
-    folder.mkdir(parents=True)
-    text = "---\nname: survey\ndescription: How to survey a module\n---\nRead it, then say what it does.\n"
-    (folder / "SKILL.md").write_text(text)
-    prompt = "Survey by the book. [[skill]]"
-    take.home.prompt(prompt)
-    take.turn(prompt)
-
-
-def compact_last(take: Take) -> None:
-    """/compact is the last thing of a stream-json session."""
-    talk = Conversation(take.home)
-    talk.say("Add SAVE25. [[tool_cycle]]")
-    talk.hear_result()
-    talk.say("/compact")
-    talk.hear_result()
-    talk.close()
-    take.turn("Add SAVE25. [[tool_cycle]]")
-
-
-def stop_hook_slow_blocks(take: Take) -> None:
-    """A Stop hook takes 6 s and then makes the agent go on, once."""
-    flag = take.home.path / "asked"
-    command = f'sleep 6; [ -e {flag} ] && exit 0; : >{flag}; echo "Run make check." >&2; exit 2'
-    take.home.write_settings(take.hooks(Stop=command))
-    prompt = "Do it. [[stop_blocks]]"
-    take.home.prompt(prompt)
-    take.turn(prompt)
-
-
-def stream_error_then_stop(take: Take) -> None:
-    """A retry after 529 in the middle of a turn."""
-    prompt = "Read it. [[error_once]]"
-    take.home.prompt(prompt)
-    take.turn(prompt)
-
-
-def interrupt_then_prompt(take: Take) -> None:
-    """stream-json: interrupted while a tool runs, then a new prompt in the same process."""
-    talk = Conversation(take.home)
-    talk.say("Wait. [[slow_tool]]")
-    wait_until(lambda: [e for e in take.events("PreToolUse") if e["tool_name"] == "Bash"])
-    time.sleep(0.5)
-    talk.interrupt()
-    talk.hear_result()
-    time.sleep(1)
-    talk.say("Say hello. [[simple]]")
-    talk.hear_result()
-    talk.close()
-    take.turn("Wait. [[slow_tool]]", "interrupted")
-    take.turn("Say hello. [[simple]]")
-    take.tool_status["time.sleep"] = "interrupted"
-
-
-def interrupted_subagent(take: Take) -> None:
-    """SIGINT while a sub-agent's Bash runs."""
-    process = take.home.start("-p", "Delegate. [[subagent_long]]", *BYPASS)
-    wait_until(lambda: [e for e in take.events("PreToolUse") if e["tool_name"] == "Bash"])
-    time.sleep(0.7)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    take.turn("Delegate. [[subagent_long]]", "interrupted")
-    take.tool_status["time.sleep"] = "interrupted"
-    take.tool_status["[[sub_long]]"] = "interrupted"
-
-
-def background_killed(take: Take) -> None:
-    """kill -9 of the client while a background agent works after the turn's answer."""
-    session_id = str(uuid.uuid4())
-    process = take.home.start(
-        "-p", "Background. [[background_long]]", *BYPASS, session_id=session_id
-    )
-    wait_until(lambda: take.events("Stop"))
-    time.sleep(1)
-    below = descendants(process.pid)
-    process.kill()
-    process.wait()
-    for pid in below:
-        os.kill(pid, signal.SIGKILL)
-    take.turn("Background. [[background_long]]")
-    take.notes.append("The answer was given; the client was killed while its agent worked.")
-    take.tool_status["time.sleep"] = "interrupted"
-
-
-class Terminal:
-    """The interactive client in tmux, on a server of our own."""
-
-    def __init__(self, take: Take, *arguments: str):
-        self.take = take
-        self.tmux = ["tmux", "-S", str(take.home.path.parent / "tmux.sock"), "-f", "/dev/null"]
-        config = {"hasCompletedOnboarding": True, "theme": "dark", "projects": {}}
-        config["projects"] = {str(take.home.project): {"hasTrustDialogAccepted": True}}
-        config["customApiKeyResponses"] = {"approved": ["test"], "rejected": []}
-        (take.home.path / ".claude.json").write_text(json.dumps(config))
-        size = ("-x", "120", "-y", "40")
-        command = [*self.tmux, "new-session", "-d", *size, str(take.home.claude), *arguments]
-        subprocess.run(command, check=True, cwd=take.home.project, env=take.home.env(TERM="xterm"))
-
-    def screen(self) -> str:
-        """What the terminal shows."""
-        return subprocess.run(
-            [*self.tmux, "capture-pane", "-p"], capture_output=True, text=True, check=False
-        ).stdout
-
-    def type(self, *keys: str) -> None:
-        """Press keys; `Enter` and `Escape` are names, other words are typed."""
-        for key in keys:
-            subprocess.run([*self.tmux, "send-keys", key], check=True)
-            time.sleep(0.3)
-
-    def expect(self, text: str, timeout_s: float = 20) -> None:
-        """Wait until the screen shows `text`."""
-        try:
-            wait_until(lambda: text in self.screen(), timeout_s)
-        except AssertionError:
-            raise AssertionError(f"no {text!r} on screen:\n{self.screen()}") from None
-
-    def close(self) -> None:
-        """End the terminal, whatever it shows."""
-        subprocess.run([*self.tmux, "kill-server"], check=False, capture_output=True)
-
-
-def permission_rejected(take: Take) -> None:
-    """Interactive, asking mode: one command is refused in the dialog, the next prompt is answered."""
-    terminal = Terminal(take, "--permission-mode", "default")
-    try:
-        terminal.expect("for shortcuts")
-        terminal.type("Make a file. [[touch]]", "Enter")
-        terminal.expect("Do you want to")
-        time.sleep(2)
-        terminal.type("Escape")
-        terminal.expect("Interrupted")
-        time.sleep(1)
-        terminal.type("Say hello. [[simple]]", "Enter")
-        terminal.expect("Nothing to change")
-        time.sleep(1)
-        terminal.type("/exit", "Enter")
-        wait_until(lambda: take.events("SessionEnd"))
-        time.sleep(1)
-    finally:
-        terminal.close()
-    take.turn("Make a file. [[touch]]", "interrupted")
-    take.turn("Say hello. [[simple]]")
-    take.tool_status["touch made_here"] = "denied"
-
-
-CASES: Dict[str, Callable[[Take], None]] = {
-    case.__name__: case
-    for case in (
-        subagent_nested,
-        subagent_nested_background,
-        auto_compaction,
-        queued_prompt,
-        kill_and_resume,
-        no_persistence,
-        slash_command,
-        skill,
-        compact_last,
-        stop_hook_slow_blocks,
-        stream_error_then_stop,
-        interrupt_then_prompt,
-        interrupted_subagent,
-        background_killed,
-        permission_rejected,
-    )
-}
 
 
 def record(name: str, folder: Path) -> None:
@@ -330,7 +32,7 @@ def record(name: str, folder: Path) -> None:
     calls = work / "calls"
     calls.mkdir()
     with ScriptedModel(SCRIPTS, SUMMARY) as model:
-        home = Home.fresh(work / "home", model.url, claude=Path(os.environ.get("CLAUDE", CLAUDE)))
+        home = Home.fresh(work / "home", model.url)
         version = home.run("--version").stdout.split()[0]
         take = Take(home, model, calls, version)
         home.write_settings(take.hooks())
@@ -350,7 +52,9 @@ def write(take: Take, case: Callable[[Take], None], folder: Path) -> None:
         target = folder / "home" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    events = [moved.event(json.loads(p.read_text()), files) for p in sorted(take.calls.glob("*.json"))]
+    events = [
+        moved.event(json.loads(p.read_text()), files) for p in sorted(take.calls.glob("*.json"))
+    ]
     lines = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events)
     (folder / "events.jsonl").write_text(lines, encoding="utf-8")
     expected = right_answer(take, case, moved)
@@ -384,7 +88,7 @@ class Moved:
         relative = self.text(str(path.relative_to(self.take.home.path)))
         return relative.replace(".claude", "dot-claude", 1)
 
-    def files(self) -> Dict[str, str]:
+    def files(self) -> dict[str, str]:
         """The client's own files at the end: name in the recording -> text."""
         found = {}
         for path in sorted((self.take.home.path / ".claude" / "projects").rglob("*")):
@@ -396,20 +100,31 @@ class Moved:
                 found[self.name(path)] = self.text(path.read_text("utf-8"))
         return found
 
-    def event(self, call: Dict[str, Any], files: Mapping[str, str]) -> Dict[str, Any]:
+    def event(self, call: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
         """A hook call as a line of events.jsonl."""
         states = {}
         for path, count in call["files"].items():
             name = self.name(self.take.home.path / path)
             if name.endswith(".jsonl"):
-                shown = "".join(files[name].split("\n")[i] + "\n" for i in range(count))
-                states[name] = {"bytes": len(shown.encode("utf-8")), "lines": count}
+                states[name] = _state(name, count, files)
         payload = json.dumps(spoken(json.loads(call["stdin"])), separators=(",", ":")) + "\n"
         env = {key: self.text(value) for key, value in call["env"].items()}
         return {**call, "env": env, "stdin": self.text(payload), "files": states}
 
 
-def right_answer(take: Take, case: Callable[[Take], None], moved: Moved) -> Dict[str, Any]:
+def _state(name: str, lines: int, files: Mapping[str, str]) -> dict[str, Any]:
+    """What an event saw of a file; one that was moved later lies under its last name."""
+    last = name if name in files else _moved_to(name, files)
+    shown = "".join(line + "\n" for line in files[last].split("\n")[:lines])
+    state = {"bytes": len(shown.encode("utf-8")), "lines": lines}
+    return state if last == name else {**state, "from": last}
+
+
+def _moved_to(name: str, files: Mapping[str, str]) -> str:
+    return next(each for each in files if Path(each).name == Path(name).name)
+
+
+def right_answer(take: Take, case: Callable[[Take], None], moved: Moved) -> dict[str, Any]:
     """expected.json: what the server answered, and what the case knows beyond it."""
     agents = agents_by_tool(take)
     log = [entry for entry in take.model.log if entry["status"] == 200]
@@ -461,7 +176,9 @@ def right_answer(take: Take, case: Callable[[Take], None], moved: Moved) -> Dict
     }
 
 
-def _call(entry: Mapping[str, Any], agent_id: Optional[str], parent: Optional[str]) -> Dict[str, Any]:
+def _call(
+    entry: Mapping[str, Any], agent_id: Optional[str], parent: Optional[str]
+) -> dict[str, Any]:
     usage = entry["usage"]
     written = usage["cache_write_5m"] + usage["cache_write_1h"]
     kind = {} if entry["kind"] == "main" else {"kind": entry["kind"]}
@@ -482,7 +199,7 @@ def _call(entry: Mapping[str, Any], agent_id: Optional[str], parent: Optional[st
     }
 
 
-def agents_by_tool(take: Take) -> Dict[str, Tuple[str, Optional[str]]]:
+def agents_by_tool(take: Take) -> dict[str, tuple[str, Optional[str]]]:
     """The tool call that started each sub-agent -> (agent id, parent agent id)."""
     found = {}
     for path in (take.home.path / ".claude" / "projects").rglob("*.meta.json"):
@@ -501,8 +218,9 @@ def readme(case: Callable[[Take], None], expected: Mapping[str, Any], take: Take
         f"# claude-code-own / {case.__name__}",
         f"Client: Claude Code {take.version}, Linux; model replies were scripted.",
         f"Scripted: {expected['what']}",
-        f"Right answer: turns {len(expected['turns'])} ({statuses}); {expected['model_calls']} completed"
-        f" model calls, {expected['failed_model_calls']} failed; {expected['subagents']} sub-agents.",
+        f"Right answer: turns {len(expected['turns'])} ({statuses});"
+        f" {expected['model_calls']} completed model calls,"
+        f" {expected['failed_model_calls']} failed; {expected['subagents']} sub-agents.",
         f"Tools: {tools}.",
         f"Tokens: prompt {tokens.get('prompt')} (cache read {tokens.get('cache_read')}, cache write"
         f" {tokens.get('cache_write')}), completion {tokens.get('completion')}.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 OUR_ATTACHMENTS = {"queued_command", "instructions", "date", "command_permissions"}
 KEPT_START = 100
@@ -29,7 +30,7 @@ def placeholder(text: str) -> str:
     return f"[text: {len(text)} chars]"
 
 
-def cleaned(line: Mapping[str, Any]) -> Dict[str, Any]:
+def cleaned(line: Mapping[str, Any]) -> dict[str, Any]:
     """A transcript line without the vendor's texts; structure, ids and times stay."""
     kind = line.get("type")
     if kind == "api-request-shape":
@@ -43,7 +44,7 @@ def cleaned(line: Mapping[str, Any]) -> Dict[str, Any]:
     return {key: spoken(value) for key, value in line.items()}
 
 
-def _rendered(line: Mapping[str, Any]) -> Dict[str, Any]:
+def _rendered(line: Mapping[str, Any]) -> dict[str, Any]:
     return {"rendered": _shortened(line["rendered"], 0)} if "rendered" in line else {}
 
 

@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Optional
 
-ROOT = Path(__file__).resolve().parents[2]
-CLAUDE = ROOT / ".e2e" / "node_modules" / ".bin" / "claude"
+from checkout import CLAUDE, ROOT
+
 TEMPLATE = ROOT / "demo" / "order-pricing"
 GIT_IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
 
@@ -24,8 +25,9 @@ class Home:
 
     path: Path
     model_url: str
-    extra_env: Dict[str, str] = field(default_factory=dict)
+    extra_env: dict[str, str] = field(default_factory=dict)
     claude: Path = CLAUDE
+    always: Sequence[str] = ()
 
     @property
     def project(self) -> Path:
@@ -43,7 +45,7 @@ class Home:
             subprocess.run(command, cwd=home.project, env=home.env(), check=True)
         return home
 
-    def env(self, **more: str) -> Dict[str, str]:
+    def env(self, **more: str) -> dict[str, str]:
         """The whole environment of a run: nothing of the caller's but PATH."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -74,6 +76,8 @@ class Home:
     ) -> subprocess.Popen[str]:
         """Start `claude` with these arguments, in a process group of its own."""
         command = [str(self.claude), *arguments]
+        if arguments[0] != "plugin":
+            command += self.always
         if session_id:
             command += ["--session-id", session_id]
         return subprocess.Popen(
@@ -119,7 +123,7 @@ class Conversation:
         self.process = home.start(
             *STREAM_JSON, *verbose, *arguments, stdin=subprocess.PIPE, **options
         )
-        self.heard: List[Dict[str, Any]] = []
+        self.heard: list[dict[str, Any]] = []
 
     def say(self, text: str) -> None:
         """Send a user message; it is queued when a turn is running."""
@@ -136,11 +140,11 @@ class Conversation:
         request = {"subtype": "interrupt"}
         self._send({"type": "control_request", "request_id": "stop-1", "request": request})
 
-    def hear_result(self) -> Dict[str, Any]:
+    def hear_result(self) -> dict[str, Any]:
         """Wait for the end of a turn and return its `result` message."""
         assert self.process.stdout
         for line in self.process.stdout:
-            message: Dict[str, Any] = json.loads(line)
+            message: dict[str, Any] = json.loads(line)
             self.heard.append(message)
             if message.get("type") == "result":
                 return message
@@ -148,7 +152,7 @@ class Conversation:
 
     def close(self, timeout_s: float = 60) -> int:
         """No more messages: wait until the client has left."""
-        out, err = self.process.communicate(timeout=timeout_s)
+        out = self.process.communicate(timeout=timeout_s)[0]
         self.heard += [json.loads(line) for line in out.split("\n") if line]
         return self.process.returncode
 
@@ -166,14 +170,14 @@ def wait_until(condition: Any, timeout_s: float = 30, every_s: float = 0.05) -> 
 
 def descendants(pid: int) -> Sequence[int]:
     """Processes that `pid` started, directly or not (Linux)."""
-    children: Dict[int, List[int]] = {}
+    children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
         except (OSError, IndexError):
             continue
         children.setdefault(parent, []).append(int(stat.parent.name))
-    found: List[int] = []
+    found: list[int] = []
     queue = [pid]
     while queue:
         below = children.get(queue.pop(), [])
