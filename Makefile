@@ -61,7 +61,7 @@ soak: setup ## the fault tests at length: fifty kills where CI has five
 
 .PHONY: bench
 bench: setup setup-e2e ## measure what tracing costs; writes docs/performance.md
-	PYTHONPATH=demo:tests/e2e $(PY) -m bench $(ARGS)
+	PYTHONPATH=demo $(PY) -m bench $(ARGS)
 
 .PHONY: check
 check: format-check lint types layers shellcheck vendor-check docs-check paths-check test test-39 ## everything a change has to pass

@@ -57,7 +57,7 @@ def measure(folder: Path) -> WorkerCost:
     started = time.time()
     player = Player(folder / "home", timedelta(seconds=started - first_ns / 1e9))
     (player.home / "order-pricing").mkdir(parents=True)
-    transcript = _transcript()
+    transcript = long_transcript()
     lines = player.text(transcript.read_text(encoding="utf-8")).encode().split(b"\n")
     target = player.home / _as_live(transcript)
     target.parent.mkdir(parents=True)
@@ -126,7 +126,8 @@ def _read_events() -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n") if line]
 
 
-def _transcript() -> Path:
+def long_transcript() -> Path:
+    """The recorded transcript."""
     (path,) = (RECORDING / "home").rglob("*.jsonl")
     return path
 

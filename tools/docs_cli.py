@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from harness_tracing.cli import main as harness
+from harness_tracing.cli.app import harness
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 HEAD = """\
