@@ -53,10 +53,10 @@ test-39: setup-39
 
 .PHONY: e2e
 e2e: setup setup-e2e ## the tests that drive the real Claude Code
-	$(PYTEST) -m e2e $(ARGS)
+	$(PYTEST) -m "e2e and not soak" $(ARGS)
 
 .PHONY: soak
-soak: setup ## the fault tests at length: fifty kills where CI has five
+soak: setup setup-e2e ## the fault tests at length: fifty kills where CI has five
 	$(PYTEST) -m soak $(ARGS)
 
 .PHONY: bench

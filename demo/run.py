@@ -85,12 +85,16 @@ def play_recording(folder: Path) -> tuple[Home, str]:
     say("$ # replaying tests/recordings/claude-code/tool_cycle through the same hooks")
     home = Home.fresh(folder / "home", model_url="")
     session_id = ""
+    hooks: dict[str, str] = {}
     for line in filter(None, (RECORDING / "events.jsonl").read_text("utf-8").split("\n")):
         event = json.loads(line)
         payload = event["stdin"].replace(RECORDED_HOME, str(home.path))
         session_id = json.loads(payload)["session_id"]
         lay_out_files(home, event["files"])
-        run_hook(home, event["event"], payload, event["env"])
+        if event["event"] not in hooks:
+            words = ("hook-command", "claude-code", event["event"])
+            hooks[event["event"]] = harness(home, *words, capture_output=True).stdout.strip()
+        run_hook(home, hooks[event["event"]], payload, event["env"])
     lay_out_files(home, None)
     return home, session_id
 
@@ -108,9 +112,8 @@ def lay_out_files(home: Home, states: Optional[dict[str, dict[str, int]]]) -> No
         target.write_bytes(content.replace(RECORDED_HOME.encode(), str(home.path).encode()))
 
 
-def run_hook(home: Home, event: str, payload: str, recorded: dict[str, str]) -> None:
-    """Run the line registered for `event`, if there is one."""
-    line = harness(home, "hook-command", "claude-code", event, capture_output=True).stdout.strip()
+def run_hook(home: Home, line: str, payload: str, recorded: dict[str, str]) -> None:
+    """Run the line registered for an event; nothing is registered for some."""
     if not line:
         return
     env = {key: text.replace(RECORDED_HOME, str(home.path)) for key, text in recorded.items()}

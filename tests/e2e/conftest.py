@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,8 +61,3 @@ def home(tracer: Tracer) -> Home:
     """A home in which the tracer is installed and each `claude` loads the plugin."""
     tracer.home.always = ("--plugin-dir", str(PLUGIN))
     return tracer.home
-
-
-def kills() -> int:
-    """How many random kills a test makes: 5 in CI, more in `make soak`."""
-    return int(os.environ.get("HARNESS_KILLS", "5"))
