@@ -1,0 +1,109 @@
+"""The registered line, and what it does when our files are gone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness_tracing import agents, capture
+from harness_tracing.capture import CAPTURE_SH, hook_command
+from harness_tracing.capture import capture as capture_py
+from tests.capture.hooks import SESSION, Hook, Place, payload
+
+NAMED = {"CLAUDE_CODE_SESSION_ID": SESSION}
+
+
+def test_the_line_names_agent_event_capture_and_interpreter() -> None:
+    line = hook_command("claude-code", "Stop", "/opt/a b/python", "/x/it's/capture.sh")
+    assert line == (
+        "set -- claude-code Stop '/x/it'\"'\"'s/capture.sh' '/opt/a b/python'; "
+        'command . "$3" >/dev/null 2>&1 || :'
+    )
+
+
+def test_a_variable_of_the_agents_is_left_to_the_shell() -> None:
+    line = hook_command("claude-code", "Stop", None, "${CLAUDE_PLUGIN_ROOT}/capture.sh")
+    assert line.startswith('set -- claude-code Stop "${CLAUDE_PLUGIN_ROOT}/capture.sh";')
+
+
+def test_windows_runs_capture_py_with_the_interpreter() -> None:
+    line = hook_command("claude-code", "Stop", r"C:\Py thon\python.exe", r"C:\h\capture.py")
+    assert line == r'"C:\Py thon\python.exe" -I -B C:\h\capture.py claude-code Stop'
+    with pytest.raises(ValueError, match="interpreter"):
+        hook_command("claude-code", "Stop", None, r"C:\h\capture.py")
+
+
+def test_the_plugin_folder_may_have_any_name(shell: Hook, place: Place) -> None:
+    plugin = place.root / 'plug in\'s "own" $HOME'
+    plugin.mkdir()
+    (plugin / "capture.sh").write_bytes(CAPTURE_SH.read_bytes())
+    line = hook_command("claude-code", "Stop", "/bin/true", "${CLAUDE_PLUGIN_ROOT}/capture.sh")
+    env = place.environ(CLAUDE_PLUGIN_ROOT=str(plugin), **NAMED)
+    shell.run(payload(), env, before=line + "; ", capture=Path("/nowhere"))
+    assert place.event() == payload()
+
+
+def test_a_missing_capture_is_silent(shell: Hook, place: Place) -> None:
+    shell.run(payload(), place.environ(**NAMED), capture=Path("/nowhere/capture.sh"))
+    assert place.everything() == []
+
+
+def test_a_deleted_plugin_is_silent(shell: Hook, place: Place) -> None:
+    line = hook_command("claude-code", "Stop", None, "${CLAUDE_PLUGIN_ROOT}/capture.sh")
+    shell.run(payload(), place.environ(**NAMED), before=line + "; ", capture=Path("/nowhere"))
+    assert place.everything() == []
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_capture_cut_anywhere_is_silent(shell: Hook, place: Place, tenth: int) -> None:
+    whole = CAPTURE_SH.read_bytes()
+    cut = place.root / "capture.sh"
+    for extra in range(0, len(whole) // 10, 97):
+        cut.write_bytes(whole[: tenth * len(whole) // 10 + extra])
+        shell.run(payload(), place.environ(**NAMED), capture=cut)
+
+
+def test_the_shell_goes_on_after_the_line(shell: Hook, place: Place) -> None:
+    mark = place.root / "mark"
+    for file in (CAPTURE_SH, Path("/nowhere/capture.sh")):
+        shell.run(payload(), place.environ(**NAMED), capture=file, after=f"; echo on >{mark}")
+        assert mark.read_text() == "on\n"
+        mark.unlink()
+
+
+def facts_of(agent: str) -> str:
+    """What capture.sh knows about an agent."""
+    found = re.search(rf"^{agent}\)\n(.*?)    ;;$", CAPTURE_SH.read_text(), re.M | re.S)
+    assert found, f"capture.sh knows nothing of {agent}"
+    return found[1]
+
+
+@pytest.mark.parametrize("name", agents.names())
+def test_capture_knows_the_facts_of_every_agents_descriptor(name: str) -> None:
+    agent = agents.get(name)
+    session, pid, _, foreign = capture_py.AGENTS[name]
+    assert (session, pid, foreign) == (
+        agent.session_variable,
+        agent.pid_variable,
+        agent.foreign_variables,
+    )
+    facts = facts_of(name)
+    assert f"h_session=${{{agent.session_variable}-}}" in facts
+    assert f"h_pid=${{{agent.pid_variable}-}}" in facts
+    assert "h_foreign=" + "".join(f"${{{v}-}}" for v in agent.foreign_variables) in facts
+
+
+def test_the_scripts_of_capture_lie_beside_it() -> None:
+    assert capture.CAPTURE_SH.is_file()
+    assert capture.CAPTURE_PY.is_file()
+    assert CAPTURE_SH.with_name("bootstrap.sh").is_file()
+
+
+@pytest.mark.parametrize("script", ["capture.sh", "bootstrap.sh"])
+def test_the_scripts_pass_every_shells_parser(shell: Hook, script: str) -> None:
+    file = CAPTURE_SH.with_name(script)
+    words = [shell.kind, *(["sh"] if "busybox" in shell.kind else [])]
+    subprocess.run([*words, "-n", str(file)], check=True)
