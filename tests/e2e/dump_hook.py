@@ -37,7 +37,10 @@ def main() -> None:
         "stdin": sys.stdin.read(),
         "files": files,
     }
-    (folder / f"{at_ns}-{os.getpid()}.json").write_text(json.dumps(call), encoding="utf-8")
+    kept = folder / f"{at_ns}-{os.getpid()}.json"
+    unfinished = kept.with_suffix(".part")
+    unfinished.write_text(json.dumps(call), encoding="utf-8")
+    unfinished.rename(kept)
 
 
 main()

@@ -23,6 +23,7 @@ EVENTS = (
     " SubagentStart SubagentStop Stop StopFailure PreCompact PostCompact PreModelSwitch"
     " PostModelSwitch SessionEnd CwdChanged"
 ).split()
+ALLOWED = ("--permission-mode", "default", "--allowedTools", "Bash", "Read")
 DUMP = Path(__file__).with_name("dump_hook.py")
 
 
@@ -267,6 +268,49 @@ def permission_rejected(take: Take) -> None:
     take.tool_status["touch made_here"] = "denied"
 
 
+def tui_queued_prompt(take: Take) -> None:
+    """Interactive: a second message is typed while a tool of the first turn runs."""
+    terminal = Terminal(take.home, *ALLOWED)
+    try:
+        terminal.expect("for shortcuts")
+        terminal.type("Sleep a little. [[short_tool]]", "Enter")
+        wait_until(lambda: take.events("PreToolUse"))
+        time.sleep(0.5)
+        terminal.type("And look at the tests.", "Enter")
+        terminal.expect("Slept.")
+        time.sleep(2)
+        terminal.type("/exit", "Enter")
+        wait_until(lambda: take.events("SessionEnd"))
+        time.sleep(1)
+    finally:
+        terminal.close()
+    take.turn("Sleep a little. [[short_tool]]")
+
+
+def tui_escape(take: Take) -> None:
+    """Interactive: Esc while Bash runs, then a new prompt."""
+    terminal = Terminal(take.home, *ALLOWED)
+    try:
+        terminal.expect("for shortcuts")
+        terminal.type("Wait. [[slow_tool]]", "Enter")
+        wait_until(lambda: [e for e in take.events("PreToolUse") if e["tool_name"] == "Bash"])
+        time.sleep(1)
+        terminal.type("Escape")
+        terminal.expect("Interrupted")
+        time.sleep(1)
+        terminal.type("Say hello. [[simple]]", "Enter")
+        terminal.expect("Nothing to change")
+        time.sleep(1)
+        terminal.type("/exit", "Enter")
+        wait_until(lambda: take.events("SessionEnd"))
+        time.sleep(1)
+    finally:
+        terminal.close()
+    take.turn("Wait. [[slow_tool]]", "interrupted")
+    take.turn("Say hello. [[simple]]")
+    take.tool_status["time.sleep"] = "interrupted"
+
+
 CASES: dict[str, Callable[[Take], None]] = {
     case.__name__: case
     for case in (
@@ -286,5 +330,7 @@ CASES: dict[str, Callable[[Take], None]] = {
         background_killed,
         permission_rejected,
         worktree_moves,
+        tui_queued_prompt,
+        tui_escape,
     )
 }

@@ -35,12 +35,12 @@ class Terminal:
             subprocess.run([*self.tmux, "send-keys", key], check=True)
             time.sleep(0.3)
 
-    def expect(self, text: str, timeout_s: float = 20) -> None:
-        """Wait until the screen shows `text`."""
+    def expect(self, *texts: str, timeout_s: float = 20) -> None:
+        """Wait until the screen shows one of `texts`."""
         try:
-            wait_until(lambda: text in self.screen(), timeout_s)
+            wait_until(lambda: any(text in self.screen() for text in texts), timeout_s)
         except AssertionError:
-            raise AssertionError(f"no {text!r} on screen:\n{self.screen()}") from None
+            raise AssertionError(f"none of {texts} on screen:\n{self.screen()}") from None
 
     def close(self) -> None:
         """End the terminal, whatever it shows."""
