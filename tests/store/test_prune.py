@@ -48,6 +48,17 @@ def test_a_deleted_session_leaves_no_word_on_the_disk(tmp_path: Path) -> None:
         assert len(store.turns(AGENT, "s-4")) == 5
 
 
+def test_deleted_words_go_also_while_a_worker_has_the_store_open(tmp_path: Path) -> None:
+    path = store_path(tmp_path)
+    with stored(tmp_path) as worker, Store.open(path) as command:
+        write_in_pieces(worker, "s-1", "SECRET", seed=1)
+        assert command.delete_session(AGENT, "s-1")
+
+        assert words_on_disk(path.parent, "SECRET") == 0
+        assert worker.sessions() == []
+        worker.write(change(turn()))
+
+
 def test_deleting_what_is_not_there_says_so(tmp_path: Path) -> None:
     with stored(tmp_path, change(turn())) as store:
         assert not store.delete_session(AGENT, "unknown")

@@ -19,10 +19,13 @@ SCHEMA_MAJOR = 1
 SCHEMA_MINOR = 0
 APPLICATION_ID = 0x41485431  # "AHT1": tells our file from any other SQLite database
 BUSY_TIMEOUT_MS = 5000
+NETWORK_BUSY_TIMEOUT_MS = 60_000
+"""Without a write-ahead log every commit locks readers out and takes several round trips."""
 SCHEMA_FILE = Path(__file__).with_name("schema.sql")
 _PAGE_SIZE = 16384
 _WAL_PAGES_BEFORE_CHECKPOINT = 512
 _WAL_SIZE_LIMIT_BYTES = 16 * 1024 * 1024
+_ALONE_TIMEOUT_S = 30
 _ALMOST_NOTHING_FREE_BYTES = 1024 * 1024
 
 
@@ -58,9 +61,10 @@ def open_database(path: Path, *, readonly: bool, network: Optional[str] = None) 
         if readonly:
             return _open_readonly(path)
         _prepare_file(path)
-        connection = _connect(path, "rw")
+        network = network or network_type(path)
+        connection = _connect(path, "rw", NETWORK_BUSY_TIMEOUT_MS if network else BUSY_TIMEOUT_MS)
         try:
-            warnings = _set_up(connection, path, network or network_type(path))
+            warnings = _set_up(connection, path, network)
         except BaseException:
             connection.close()
             raise
@@ -98,11 +102,11 @@ def _prepare_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
-        timeout=BUSY_TIMEOUT_MS / 1000,
+        timeout=busy_timeout_ms / 1000,
         isolation_level=None,
     )
     connection.execute("PRAGMA foreign_keys = ON")
@@ -137,7 +141,7 @@ def _set_journal_mode(connection: sqlite3.Connection, journal: str) -> str:
 
     Changing it needs the file alone, and SQLite does not wait for that by itself.
     """
-    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    deadline = time.monotonic() + _ALONE_TIMEOUT_S
     while True:
         try:
             return str(connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0])
@@ -260,7 +264,7 @@ def _explanation(path: Path, message: str) -> str:
             "and what was captured since is stored when there is space again"
         )
     if "locked" in message:
-        return f"{path} was busy for {BUSY_TIMEOUT_MS // 1000} s ({message}); try again"
+        return f"{path} was busy with other processes for too long ({message}); try again"
     if "readonly" in message or "unable to open" in message:
         full = " (the disk is full)" if _disk_is_full(path) else ""
         return (
