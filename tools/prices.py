@@ -1,6 +1,6 @@
 """Refresh the packaged price table from a release of LiteLLM (`make prices`).
 
-The wheel is fetched by pip and opened as the archive it is: LiteLLM is not installed and not
+The wheel is fetched by pip (or uv) and unpacked into a temporary folder; LiteLLM is not
 imported. What is kept: chat models with prices for input and output of the providers that
 coding agents are used with, in USD per million tokens, one model a line.
 
@@ -13,10 +13,10 @@ import argparse
 import datetime
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
@@ -105,20 +105,21 @@ def to_text(content: Mapping[str, Any]) -> str:
     return "{\n" + "\n".join(lines) + '\n "models": {\n' + ",\n".join(models) + "\n }\n}\n"
 
 
-def fetch(release: Optional[str], folder: Path) -> Path:
-    """Download LiteLLM's wheel into `folder` with pip; returns its path."""
+def fetch(release: Optional[str], folder: Path) -> None:
+    """Unpack LiteLLM's wheel into `folder`, without what it depends on."""
     wanted = f"litellm=={release}" if release else "litellm"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
-    subprocess.run([*command, str(folder), "--only-binary=:all:", wanted], check=True)
-    return next(folder.glob("litellm-*.whl"))
+    uv = shutil.which("uv")  # an environment that uv made has no pip
+    installer = [uv, "pip"] if uv else [sys.executable, "-m", "pip"]
+    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--target", str(folder)]
+    subprocess.run([*installer, "install", *options, wanted], check=True)
 
 
-def read_wheel(wheel: Path) -> tuple[dict[str, Any], str, str]:
-    """LiteLLM's table, its release and its licence, out of the wheel."""
-    release = wheel.name.split("-")[1]
-    with zipfile.ZipFile(wheel) as archive:
-        licence = archive.read(f"litellm-{release}.dist-info/licenses/LICENSE").decode()
-        return json.loads(archive.read(MEMBER)), release, licence
+def read_release(folder: Path) -> tuple[dict[str, Any], str, str]:
+    """LiteLLM's table, its release and its licence, from the unpacked wheel."""
+    about = next(folder.glob("litellm-*.dist-info"))
+    release = about.name[len("litellm-") : -len(".dist-info")]
+    licence = (about / "licenses" / "LICENSE").read_text(encoding="utf-8")
+    return json.loads((folder / MEMBER).read_text(encoding="utf-8")), release, licence
 
 
 def main() -> int:
@@ -128,7 +129,8 @@ def main() -> int:
     arguments = parser.parse_args()
     before = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {"models": {}}
     with tempfile.TemporaryDirectory() as folder:
-        table, release, licence = read_wheel(fetch(arguments.release, Path(folder)))
+        fetch(arguments.release, Path(folder))
+        table, release, licence = read_release(Path(folder))
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     taken_on = before["date"] if before.get("version") == release else today
     after = snapshot(table, release, taken_on, licence)

@@ -32,7 +32,7 @@ def cleaned(attributes: Mapping[str, Any]) -> dict[str, Value]:
 
 def clean_text(text: str) -> str:
     """The text with U+FFFD in place of what UTF-8 can not hold."""
-    return _LONE_SURROGATE.sub("\ufffd", text)
+    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def json_text(value: Json) -> str:
