@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import io
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,11 +31,11 @@ from harness_tracing.observe.labels import telling_argument
 from harness_tracing.observe.listing import project_table, session_table
 from harness_tracing.observe.tree import View, session_tree
 from harness_tracing.store import ProjectRow, SessionRow, Store, TurnRow
+from tests import golden
 from tests.observe import examples
 from tests.observe.examples import MODEL, SESSION, at, call, tool
 
 UTC = datetime.timezone.utc
-GOLDEN = Path(__file__).parent / "golden"
 
 
 def printed(view: Any, width: int = 80, colour: bool = False, **environ: str) -> str:
@@ -73,17 +71,19 @@ def turn(*steps: Any, **fields: Any) -> Turn:
 
 @pytest.mark.parametrize(
     ("name", "width", "full"),
-    [("tree-80", 80, False), ("tree-120", 120, False), ("tree-40", 40, False), ("full", 80, True)],
+    [
+        ("tree-80", 80, False),
+        ("tree-120", 120, False),
+        ("tree-40", 40, False),
+        ("tree-full", 80, True),
+    ],
 )
 def test_golden_session(store: Store, name: str, width: int, full: bool) -> None:
     found = store.session(SESSION.session_id)
     assert found is not None
     turns = store.turn_rows(found.agent, found.session_id)
     shown = printed(session_tree(found, turns, View(full=full, zone=UTC)), width)
-    path = GOLDEN / f"{name}.golden.txt"
-    if os.environ.get("HARNESS_WRITE_GOLDEN"):
-        path.write_text(shown, encoding="utf-8")
-    assert shown == path.read_text(encoding="utf-8")
+    golden.check(f"observe/{name}", shown)
 
 
 @pytest.mark.parametrize("width", [1, 2, 10, 24, 40, 80, 120])
@@ -164,6 +164,26 @@ def test_unusual_finish_reasons_are_shown() -> None:
     assert "max_tokens" in shown and "refusal" in shown and "end_turn" not in shown
 
 
+def test_paths_are_shown_as_seen_from_the_turns_folder() -> None:
+    paths = ("/home/dev/shop/store/pricing.py", "/etc/hosts", "/home/dev/shopping/x.py")
+    tools = [tool(n, "Read", 1, 2, input={"file_path": path}) for n, path in enumerate(paths)]
+    shown = tree(turn(*tools, cwd="/home/dev/shop"))
+    assert "Read  store/pricing.py " in shown
+    assert "Read  /etc/hosts " in shown
+    assert "Read  /home/dev/shopping/x.py " in shown
+
+
+def test_a_reply_that_was_cut_is_interrupted_not_failed() -> None:
+    cut = call(1, 1, 2, error=Failure("interrupted", "the reply was cut off"))
+    shown = tree(turn(cut), colour=True)
+    assert "\x1b[33minterrupted\x1b[0m" in shown and "failed" not in shown
+
+
+def test_a_line_that_announces_the_next_is_shown_with_it() -> None:
+    feedback = Moment("hook_feedback", at(1), "m", details={"text": "Feedback:\n\n  run checks\nx"})
+    assert "hook feedback  Feedback: run checks\n" in tree(turn(feedback))
+
+
 def test_full_shows_all_lines_of_contents() -> None:
     shown = tree(*examples.TURNS, full=True)
     assert "Which file?" in shown
@@ -183,7 +203,8 @@ def test_full_shows_all_lines_of_contents() -> None:
         ({"subagent_type": "Explore", "description": "find"}, "Explore: find"),
         ({"subagent_type": "Explore"}, "Explore"),
         ({"anything": 5, "else": "text"}, "text"),
-        ({"questions": [{"question": "Which?"}]}, ""),
+        ({"questions": [{"header": 1, "question": "Which?"}]}, "Which?"),
+        ({"nothing": [[["deep"]]]}, ""),
         ({}, ""),
         ([1], ""),
         (None, ""),

@@ -80,7 +80,7 @@ def usage_words(usage: Usage) -> list[str]:
 def call_row(call: ModelCall) -> Row:
     """A model call: model, what is unusual about it, tokens, time."""
     marks = [words(call.model or "model not known", MODEL)]
-    if call.kind:
+    if call.kind and call.moment_id is None:  # else the moment above it says the same
         marks.append(words(call.kind, QUIET))
     if call.attempt > 1:
         marks.append(Text(f"attempt {call.attempt}", CAREFUL))
@@ -89,13 +89,17 @@ def call_row(call: ModelCall) -> Row:
     if call.finish_reason not in _ORDINARY_ENDS:
         marks.append(words(call.finish_reason or "", CAREFUL))
     if call.error is not None:
-        marks.append(Text("failed", FAILED))
+        cut = call.error.type == "interrupted"
+        marks.append(Text("interrupted", CAREFUL) if cut else Text("failed", FAILED))
     facts = usage_facts(call.usage)
     return Row(sentence(*marks), [*facts, time_column(call.started_at_ns, call.ended_at_ns)])
 
 
-def tool_row(tool: ToolCall) -> Row:
-    """A tool call: name, telling argument, waits, status unless it went well, time."""
+def tool_row(tool: ToolCall, cwd: Optional[str]) -> Row:
+    """A tool call: name, telling argument, waits, status unless it went well, time.
+
+    Paths below `cwd` are shown as seen from there.
+    """
     style = STATUS_STYLES[tool.status]
     name = words(tool.name, "bold" if style == QUIET else f"bold {style}")
     facts = []
@@ -105,7 +109,10 @@ def tool_row(tool: ToolCall) -> Row:
     if tool.status != "ok":
         facts.append(Text(tool.status, style))
     facts.append(time_column(tool.started_at_ns, tool.ended_at_ns))
-    return Row(sentence(name, words(telling_argument(tool.input))), facts)
+    argument = telling_argument(tool.input)
+    if cwd and argument.startswith(cwd.rstrip("/") + "/"):
+        argument = argument[len(cwd.rstrip("/")) + 1 :]
+    return Row(sentence(name, words(argument)), facts)
 
 
 def telling_argument(arguments: Any) -> str:
@@ -135,7 +142,14 @@ def _said(value: Any) -> str:
 
 
 def _first_said(values: Iterable[Any]) -> str:
-    return next((said for said in map(_said, values) if said), "")
+    for value in values:
+        within = value.values() if isinstance(value, dict) else value
+        said = _said(value)
+        if not said and isinstance(value, (dict, list)):
+            said = _first_said(each for each in within if isinstance(each, (str, dict)))
+        if said:
+            return said
+    return ""
 
 
 def subagent_row(agent: Subagent, steps: Iterable[Step]) -> Row:
@@ -172,7 +186,14 @@ def _moment_words(moment: Moment) -> str:
     before, after = details.get("from_model"), details.get("to_model")
     if isinstance(after, str):
         return f"{before} → {after}" if isinstance(before, str) else after
-    return _first_said(details.values())
+    text = next((value for value in details.values() if isinstance(value, str)), None)
+    return _opening(text) if text else _first_said(details.values())
+
+
+def _opening(text: str) -> str:
+    """The first line, with the next where it only announces that."""
+    first, _, rest = text.strip().partition("\n")
+    return first_line(f"{first} {first_line(rest)}") if first.rstrip().endswith(":") else first
 
 
 def _compaction_words(details: dict[str, Any]) -> str:

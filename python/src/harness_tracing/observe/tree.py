@@ -7,6 +7,7 @@ which decides about width and colour.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
@@ -26,13 +27,15 @@ from harness_tracing.model import (
     Turn,
 )
 from harness_tracing.observe import contents, labels
-from harness_tracing.observe.labels import FAILED, QUIET, STATUS_STYLES
+from harness_tracing.observe.labels import CAREFUL, FAILED, QUIET, STATUS_STYLES
 from harness_tracing.observe.nesting import Node, nested
 from harness_tracing.observe.rows import Row, sentence, words
 from harness_tracing.observe.text import clock, duration, moment, money, plural
 from harness_tracing.store import SessionRow, TurnRow
 
 _GUIDES = "dim"
+# Claude Code wraps what it tells the model about a failed tool.
+_OPENING_TAG = re.compile(r"^<\w+>\s*")
 _CAUSES = {"task_notification": "a background task ended"}
 
 
@@ -134,17 +137,24 @@ def _turn_label(row: TurnRow, view: View) -> Iterator[RenderableType]:
         _cost_words(row.cost_usd, row.unpriced_models, ""),
     )
     if turn.error is not None:
-        yield _failure(turn.error)
+        yield _failure(turn.error, style)
 
 
-def _failure(error: Failure) -> Row:
+def _failure(error: Failure, style: str = FAILED, *, with_type: bool = True) -> Row:
     kind, said = words(error.type).plain, words(error.message or "").plain
-    known = kind.replace("_", " ").lower() in said.replace("_", " ").lower()
-    return Row(words(said if known else f"{kind}: {said}" if said else kind, FAILED))
+    said = _OPENING_TAG.sub("", said)
+    known = kind == "unknown" or _spaced(kind) in _spaced(said)
+    if said and (known or not with_type):
+        return Row(words(said, style))
+    return Row(words(f"{kind}: {said}" if said else kind, style))
+
+
+def _spaced(text: str) -> str:
+    return text.replace("_", " ").lower()
 
 
 def _add(tree: Tree, node: Node, turn: Turn, view: View) -> None:
-    branch = tree.add(Group(*_step_label(node)))
+    branch = tree.add(Group(*_step_label(node, turn)))
     if view.full:
         _add_all(branch, contents.of_step(node.step, turn))
     for child in node.children:
@@ -156,16 +166,19 @@ def _add_all(tree: Tree, parts: Sequence[RenderableType]) -> None:
         tree.add(part)
 
 
-def _step_label(node: Node) -> Iterator[RenderableType]:
+def _step_label(node: Node, turn: Turn) -> Iterator[RenderableType]:
     step: Step = node.step
     if isinstance(step, ModelCall):
         yield labels.call_row(step)
     elif isinstance(step, ToolCall):
-        yield labels.tool_row(step)
+        yield labels.tool_row(step, turn.cwd)
     elif isinstance(step, Subagent):
         yield labels.subagent_row(step, [child.step for child in node.children])
     else:
         yield labels.moment_row(step)
     error = None if isinstance(step, Moment) else step.error
-    if error is not None:
-        yield _failure(error)
+    if isinstance(step, ToolCall) and error is not None:
+        # The line above it already says that it failed, was denied or interrupted.
+        yield _failure(error, STATUS_STYLES[step.status], with_type=False)
+    elif error is not None:
+        yield _failure(error, CAREFUL if error.type == "interrupted" else FAILED)
