@@ -34,7 +34,10 @@ class Priced:
 
 
 def price(call: ModelCall, table: PriceTable) -> Priced:
-    """What a model call cost; one without any known token is neither priced nor unpriced."""
+    """What a model call cost.
+
+    One whose tokens are not all known is neither priced nor unpriced: a Gap tells of it.
+    """
     how = call.parameters if isinstance(call.parameters, Mapping) else {}
     cost = table.cost(
         call.model,
@@ -43,7 +46,8 @@ def price(call: ModelCall, table: PriceTable) -> Priced:
         speed=_text(how.get("speed")),
         region=_text(how.get("inference_geo")),
     )
-    if cost is not None or call.usage.total_tokens is None:
+    usage = call.usage
+    if cost is not None or usage.input_tokens is None or usage.output_tokens is None:
         return Priced(cost)
     return Priced(None, (call.model or UNKNOWN_MODEL,))
 
