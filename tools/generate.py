@@ -1,4 +1,4 @@
-"""Makes what is derived: vendored copies, hooks.json, manifests' versions, docs/hooks.md.
+"""Makes what is derived: vendored copies, hooks.json, manifests, docs/hooks.md.
 
     python tools/generate.py            write it
     python tools/generate.py --check    say what differs; exit 1 if anything does
@@ -41,8 +41,7 @@ def derived() -> dict[Path, bytes]:
         files[ROOT / path] = _json(marketplace_of(marketplace, name))
     for entry in marketplace["plugins"]:
         plugin, agent = ROOT / entry["source"], agents.get(entry["agent"])
-        manifest = plugin / MANIFESTS[agent.name]
-        files[manifest] = _json(manifest_of(manifest, entry))
+        files[plugin / MANIFESTS[agent.name]] = _json(manifest_of(entry, marketplace["owner"]))
         files[plugin / "hooks" / "hooks.json"] = _json(hooks_of(agent))
         files[plugin / "vendor" / "requirements.lock"] = LOCK.read_bytes()
         files.update(vendored(plugin / "vendor" / "harness_tracing"))
@@ -71,12 +70,16 @@ def hooks_of(agent: Agent) -> dict[str, Any]:
     return {"description": f"Records what {agent.title} does, for harness", "hooks": hooks}
 
 
-def manifest_of(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    """A plugin's manifest with the name and texts of the marketplace and our version."""
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    manifest.update(name=entry["name"], version=harness_tracing.__version__)
-    manifest.update(description=entry["description"], keywords=entry["keywords"])
-    return manifest
+def manifest_of(entry: dict[str, Any], owner: dict[str, str]) -> dict[str, Any]:
+    """A plugin's manifest: what the marketplace says of it, and our version."""
+    return {
+        "name": entry["name"],
+        "version": harness_tracing.__version__,
+        "description": entry["description"],
+        "author": owner,
+        "license": "Apache-2.0",
+        "keywords": entry["keywords"],
+    }
 
 
 def marketplace_of(marketplace: dict[str, Any], agent: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from harness_tracing.paths import Home
 State = Literal["never ran", "building", "interrupted", "ready", "failed"]
 PAUSE_S = 60
 LONGEST_PAUSE_S = 900
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 2
 KEEP_VERSIONS_S = 30 * 86_400
 
 

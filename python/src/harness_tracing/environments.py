@@ -95,13 +95,14 @@ class Workshop:
         return True
 
     def _with_pip(self, target: Path, python: str, lock_file: Path) -> None:
-        pip = [str(python_of(target)), "-I", "-m", "pip"]
+        own = str(python_of(target))
+        install = [*PIP_INSTALL, str(lock_file)]
         try:
-            self._run([python, "-I", "-m", "venv", str(target)])
-        except BootstrapError:  # Debian without python3-venv; its own pip may still be there
-            self._run([python, "-I", "-m", "venv", "--clear", "--without-pip", str(target)])
-            pip = [python, "-I", "-m", "pip", "--python", str(python_of(target))]
-        self._run([*pip, *PIP_INSTALL, str(lock_file)])
+            self._run([python, "-I", "-m", "venv", "--without-pip", str(target)])
+            self._run([python, "-I", "-m", "pip", "--python", own, *install])
+        except BootstrapError:  # the interpreter has no pip, or one too old for --python
+            self._run([python, "-I", "-m", "venv", "--clear", str(target)])
+            self._run([own, "-I", "-m", "pip", *install])
 
     def _run(self, words: list[str]) -> None:
         """Run a command with its output in the log; BootstrapError if it fails.

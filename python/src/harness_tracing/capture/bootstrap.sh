@@ -20,23 +20,23 @@ fi
 question='import sys
 sys.version_info >= (3, 9) or sys.exit(1)
 print(getattr(sys, "_base_executable", "") or sys.executable)'
+carriage_return=$(printf '\r')
 
+# Leaves the real path of an interpreter in $python, if it is one.
 ask() {
     # Without the developer tools macOS answers with a dialog instead.
     if [ "$(command -v "$1")" = /usr/bin/python3 ] && [ "$(uname)" = Darwin ]; then
         xcode-select -p >/dev/null 2>&1 || return 1
     fi
-    "$@" -I -c "$question" </dev/null 2>/dev/null
+    python=$("$@" -I -c "$question" </dev/null 2>/dev/null) || return 1
+    python=${python%"$carriage_return"}
+    [ -x "$python" ]
 }
 
-find_python() {
-    ask python3 || ask python ||
-        ask python3.14 || ask python3.13 || ask python3.12 || ask python3.11 ||
-        ask python3.10 || ask python3.9 || ask py -3 ||
-        ask "$(uv python find --no-project '>=3.9' 2>/dev/null)"
-}
-
-if python=$(find_python) && [ -x "$python" ]; then
+if ask python3 || ask python ||
+    ask python3.14 || ask python3.13 || ask python3.12 || ask python3.11 ||
+    ask python3.10 || ask python3.9 || ask py -3 ||
+    ask "$(uv python find --no-project '>=3.9' 2>/dev/null)"; then
     # The path goes in by hand: -I keeps the environment's and the folder's modules out.
     exec "$python" -I -B -c 'import sys
 sys.path.insert(0, sys.argv.pop(1))
