@@ -40,7 +40,15 @@ if __name__ == "__main__":
         mark.write(" ".join(sys.argv[3:]) + "\\n")
 """
 REAL_PYTHON = str(getattr(sys, "_base_executable", sys.executable))
-COPIED = ("bootstrap.py", "environments.py", "interpreters.py", "errors.py", "paths.py", "capture")
+COPIED = (
+    "bootstrap.py",
+    "environments.py",
+    "interpreters.py",
+    "errors.py",
+    "locks.py",
+    "paths.py",
+    "capture",
+)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,19 @@ def test_a_value_that_reads_like_the_key_is_not_taken_for_it(hook: Hook, place: 
 
 
 @pytest.mark.parametrize(
-    "session", ["../../evil", ".hidden", "a/b", "x" * 129, "caf\u00e9", "a b", "$(touch x)", "a\nb"]
+    "session",
+    [
+        "../../evil",
+        ".hidden",
+        "_common",
+        "_x",
+        "a/b",
+        "x" * 129,
+        "caf\u00e9",
+        "a b",
+        "$(touch x)",
+        "a\nb",
+    ],
 )
 def test_an_unusable_session_id_never_becomes_a_path(
     hook: Hook, place: Place, session: str

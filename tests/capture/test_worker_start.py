@@ -194,6 +194,17 @@ def test_an_installed_interpreter_that_no_longer_starts_is_seen_to(
     wait_for(place.home / "bootstrap" / "state.json")
 
 
+@pytest.mark.parametrize("script", ["exit 143", "exit 130", 'rm -r "$5"; exit 1'])
+def test_a_worker_that_was_told_to_end_or_whose_home_went_is_left_at_that(
+    shell: Hook, place: Place, script: str
+) -> None:
+    installed(place, f"touch {place.worker_calls}; {script}\n")
+    shell.run(payload(), place.environ(**NAMED), interpreter=None)
+    wait_for(place.worker_calls)
+    time.sleep(0.4)
+    assert not (place.home / "bootstrap").exists()
+
+
 def test_an_installed_version_of_another_number_is_seen_to_while_it_works(
     shell: Hook, place: Place
 ) -> None:

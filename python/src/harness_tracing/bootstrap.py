@@ -23,6 +23,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ from harness_tracing.capture.capture import start_detached
 from harness_tracing.environments import Workshop, python_of, starts, write_launcher, write_whole
 from harness_tracing.errors import BootstrapError
 from harness_tracing.interpreters import interpreters
+from harness_tracing.locks import FileLock
 from harness_tracing.paths import Home
 
 State = Literal["never ran", "building", "interrupted", "ready", "failed"]
@@ -110,6 +112,10 @@ def main(arguments: list[str]) -> int:
         if options.wait:
             sys.stderr.write(step + "\n")
 
+    if not options.wait and sys.platform != "win32":
+        with suppress(OSError):
+            os.setsid()  # what the agent's process group is sent is not meant for us
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # capture had it ignored
     source = Path(__file__).resolve().parent
     return run(Home(options.home), source, os.environ, wait=options.wait, tell=tell)
 
@@ -292,28 +298,12 @@ def _point(current: Path, target: Path) -> None:
 
 @contextmanager
 def _exclusive(path: Path, wait: bool) -> Iterator[Optional[int]]:
-    """Hold the lock file's kernel lock; gives its descriptor, or None if another holds it."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the kernel lock of a file; gives its descriptor, or None if another holds it."""
+    path.touch(mode=0o600)
+    lock = FileLock(path)
     try:
-        held = _try_lock(lock)
-        while wait and not held:
+        while not lock.acquire() and wait:
             time.sleep(0.2)
-            held = _try_lock(lock)
-        yield lock if held else None
+        yield lock.descriptor
     finally:
-        os.close(lock)
-
-
-def _try_lock(lock: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
+        lock.release()

@@ -6,7 +6,7 @@ is the worker's as well.
 """
 
 # pathlib alone costs more than all the rest:
-# ruff: noqa: PTH103, PTH116, PTH117, PTH118, PTH123
+# ruff: noqa: PTH103, PTH116, PTH117, PTH118
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def session_of(named: str, payload: bytes) -> str:
             if words[at] == b"session_id" and words[at + 1].strip() == b":":
                 found = words[at + 2].decode("utf-8", "replace")
                 break
-    if not found or found.startswith(".") or len(found) > SESSION_ID_LENGTH:
+    if not found or found.startswith((".", "_")) or len(found) > SESSION_ID_LENGTH:
         return COMMON
     return found if LETTERS.issuperset(found) else COMMON
 

@@ -76,7 +76,7 @@ if [ -z "$h_session" ]; then
 fi
 # Spelt out, since ranges depend on the locale in old shells.
 case $h_session in
-'' | .* | *[!0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-]*) h_session=_common ;;
+'' | [._]* | *[!0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-]*) h_session=_common ;;
 esac
 [ ${#h_session} -le 128 ] || h_session=_common
 case $h_pid in '' | *[!0123456789]*) h_pid=0 ;; esac
@@ -135,6 +135,9 @@ trap '' HUP INT TERM
     set -- -I -m harness_tracing.worker --home "$h_home" --agent "$h_agent" --session "$h_session"
     # Only what lies in our home is ours to rebuild.
     case $h_python in "$h_home"/*) ;; *) exec "$h_python" "$@" ;; esac
-    "$h_python" "$@" || [ "$h_home/bootstrap/wait" -nt "$h_file" ] || exec sh "$h_bootstrap" "$h_home"
+    "$h_python" "$@"
+    # A worker ends with 0, or because somebody asked it to.
+    case $? in 0 | 129 | 130 | 143) exit 0 ;; esac
+    [ ! -d "$h_home" ] || [ "$h_home/bootstrap/wait" -nt "$h_file" ] || exec sh "$h_bootstrap" "$h_home"
 ) </dev/null >/dev/null 2>&1 &
 return 0
