@@ -18,14 +18,22 @@ fi
 
 python=$(sh "$root/tools/find_python.sh" "$version")
 echo "Making $1 with $("$python" --version) ($python)" >&2
+
+install() { # the command that installs, as words
+    "$@" --require-hashes -r "$root/python/requirements-dev.lock" &&
+        "$@" --no-deps --no-build-isolation -e "$root/python"
+}
+with_uv() {
+    command -v uv >/dev/null 2>&1 &&
+        uv venv --quiet --no-project --no-config --python "$python" "$venv" &&
+        VIRTUAL_ENV=$venv install uv pip install --quiet --no-config
+}
+with_pip() {
+    "$python" -m venv "$venv" &&
+        install "$venv/bin/python" -m pip install --quiet --disable-pip-version-check
+}
+
 rm -rf "$venv"
-if command -v uv >/dev/null 2>&1; then
-    uv venv --quiet --no-project --no-config --python "$python" "$venv"
-    install() { VIRTUAL_ENV=$venv uv pip install --quiet --no-config "$@"; }
-else
-    "$python" -m venv "$venv"
-    install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
-fi
-install --require-hashes -r "$root/python/requirements-dev.lock"
-install --no-deps --no-build-isolation -e "$root/python"
+# uv is quicker; where it does not get through (its own certificates, say) pip may.
+with_uv || { rm -rf "$venv" && with_pip; }
 echo "$wanted" >"$stamp"
