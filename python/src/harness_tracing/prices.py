@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Optional
 
-from harness_tracing.model import Usage
+from harness_tracing.model import ModelCall, Step, Usage
 
+UNKNOWN_MODEL = "unknown model"
 _TABLE = Path(__file__).with_name("prices.json")
 _DATE = re.compile(r"[-@](?:\d{8}|\d{4}-\d\d-\d\d|latest|default)$")
 _CONTEXT_WINDOW = re.compile(r"\[\w+\]$")
@@ -218,3 +219,49 @@ def _sum(left: Optional[float], right: Optional[float]) -> Optional[float]:
 def _usd(value: float) -> float:
     """Rounded far below a token's price, so that sums do not show binary noise."""
     return round(value, 12)
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A cost (None: nothing is priced) and the models whose calls are missing in it."""
+
+    cost: Optional[Cost] = None
+    unpriced: tuple[str, ...] = ()
+
+    def __add__(self, other: Priced) -> Priced:
+        """Both together; each model is named once."""
+        both = [each for each in (self.cost, other.cost) if each is not None]
+        cost = both[0] + both[1] if len(both) > 1 else (both[0] if both else None)
+        return Priced(cost, tuple(dict.fromkeys(self.unpriced + other.unpriced)))
+
+
+def price(call: ModelCall, table: PriceTable) -> Priced:
+    """What a model call cost.
+
+    One whose tokens are not all known is neither priced nor unpriced: a Gap tells of it.
+    """
+    how = call.parameters if isinstance(call.parameters, Mapping) else {}
+    cost = table.cost(
+        call.model,
+        call.usage,
+        provider=call.provider,
+        speed=_text(how.get("speed")),
+        region=_text(how.get("inference_geo")),
+    )
+    usage = call.usage
+    if cost is not None or usage.input_tokens is None or usage.output_tokens is None:
+        return Priced(cost)
+    return Priced(None, (call.model or UNKNOWN_MODEL,))
+
+
+def price_all(steps: Iterable[Step], table: PriceTable) -> Priced:
+    """What the model calls among these steps cost together."""
+    total = Priced()
+    for step in steps:
+        if isinstance(step, ModelCall):
+            total += price(step, table)
+    return total
+
+
+def _text(value: object) -> Optional[str]:
+    return value if isinstance(value, str) else None

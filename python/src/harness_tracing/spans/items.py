@@ -23,6 +23,7 @@ from harness_tracing.model import (
     ToolRequest,
     Turn,
 )
+from harness_tracing.prices import Priced
 from harness_tracing.spans import attributes as key
 from harness_tracing.spans.content import (
     answer,
@@ -33,7 +34,7 @@ from harness_tracing.spans.content import (
     output_value,
 )
 from harness_tracing.spans.span import StatusCode
-from harness_tracing.spans.usage import Priced, cost_attributes, token_attributes
+from harness_tracing.spans.usage import cost_attributes, token_attributes
 
 _IN_WORDS = {
     "failed": "failed",

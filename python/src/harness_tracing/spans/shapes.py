@@ -23,7 +23,7 @@ from harness_tracing.model import (
     step_id,
     trace_id,
 )
-from harness_tracing.prices import PriceTable
+from harness_tracing.prices import PriceTable, price, price_all
 from harness_tracing.spans import attributes as key
 from harness_tracing.spans import items
 from harness_tracing.spans.content import clean_text, cleaned
@@ -31,13 +31,7 @@ from harness_tracing.spans.items import Outcome
 from harness_tracing.spans.json_form import iso_time
 from harness_tracing.spans.span import Shape, Span, SpanEvent
 from harness_tracing.spans.tree import Interval, Tree, is_compaction
-from harness_tracing.spans.usage import (
-    cost_attributes,
-    price,
-    price_all,
-    token_attributes,
-    turn_usage,
-)
+from harness_tracing.spans.usage import cost_attributes, token_attributes, turn_usage
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-")
 

@@ -2,74 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from openinference.instrumentation import get_llm_token_count_attributes
 from openinference.semconv.trace import SpanAttributes
 
 from harness_tracing.model import ModelCall, Step, Turn, Usage
-from harness_tracing.prices import Cost, PriceTable
+from harness_tracing.prices import Priced
 from harness_tracing.spans import attributes as key
 
 if TYPE_CHECKING:
     from openinference import instrumentation as openinference
 
-UNKNOWN_MODEL = "unknown model"
-
-
-@dataclass(frozen=True)
-class Priced:
-    """A cost (None: nothing is priced) and the models whose calls are missing in it."""
-
-    cost: Optional[Cost] = None
-    unpriced: tuple[str, ...] = ()
-
-    def __add__(self, other: Priced) -> Priced:
-        """Both together; each model is named once."""
-        both = [each for each in (self.cost, other.cost) if each is not None]
-        cost = both[0] + both[1] if len(both) > 1 else (both[0] if both else None)
-        return Priced(cost, tuple(dict.fromkeys(self.unpriced + other.unpriced)))
-
-
-def price(call: ModelCall, table: PriceTable) -> Priced:
-    """What a model call cost.
-
-    One whose tokens are not all known is neither priced nor unpriced: a Gap tells of it.
-    """
-    how = call.parameters if isinstance(call.parameters, Mapping) else {}
-    cost = table.cost(
-        call.model,
-        call.usage,
-        provider=call.provider,
-        speed=_text(how.get("speed")),
-        region=_text(how.get("inference_geo")),
-    )
-    usage = call.usage
-    if cost is not None or usage.input_tokens is None or usage.output_tokens is None:
-        return Priced(cost)
-    return Priced(None, (call.model or UNKNOWN_MODEL,))
-
-
-def price_all(steps: Iterable[Step], table: PriceTable) -> Priced:
-    """What the model calls among these steps cost together."""
-    total = Priced()
-    for step in steps:
-        if isinstance(step, ModelCall):
-            total += price(step, table)
-    return total
-
 
 def turn_usage(turn: Turn, steps: Iterable[Step]) -> Usage:
-    """The whole turn's tokens: as its reader counted them, else the sum over its calls."""
-    if turn.usage != Usage():
-        return turn.usage
-    total = Usage()
-    for step in steps:
-        if isinstance(step, ModelCall):
-            total += step.usage
-    return total
+    """The whole turn's tokens: the sum over its calls, late ones too, else what its reader has."""
+    usages = [step.usage for step in steps if isinstance(step, ModelCall)]
+    return sum(usages, Usage()) if usages else turn.usage
 
 
 def token_attributes(usage: Usage) -> dict[str, Any]:
@@ -111,7 +61,3 @@ def cost_attributes(priced: Priced) -> dict[str, Any]:
         SpanAttributes.LLM_COST_COMPLETION_DETAILS_REASONING: cost.reasoning,
         **unpriced,
     }
-
-
-def _text(value: object) -> Optional[str]:
-    return value if isinstance(value, str) else None
