@@ -19,7 +19,8 @@ def _settings_env(
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
     from harness_tracing.agents.claude_code.settings import settings_env
 
-    return settings_env(env, project_dir)
+    user_home = env.get("CLAUDE_CONFIG_DIR") or env.get("HOME") or env.get("USERPROFILE") or ""
+    return settings_env(user_home, project_dir)
 
 
 AGENT = Agent(
