@@ -246,6 +246,7 @@ class State:
     end_reason: Optional[str] = None
     end_seen_ns: Optional[int] = None
     forked_ns: Optional[int] = None
+    summaries: bool = False
     agent_version: Optional[str] = None
     cwd: Optional[str] = None
     entrypoint: Optional[str] = None

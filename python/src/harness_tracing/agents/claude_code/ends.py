@@ -19,6 +19,8 @@ SOFT_END_NS = 2 * SECOND
 FLUSH_NS = 2 * SECOND
 SESSION_END_NS = SECOND
 NO_SUMMARY_NS = 30 * SECOND
+# The first version known to end every turn with a stop_hook_summary line.
+SUMMARY_SINCE = (2, 1, 330)
 NO_TRANSCRIPT_NS = 600 * SECOND
 BACKGROUND_NS = 1800 * SECOND
 AHEAD_NS = 90 * SECOND
@@ -69,11 +71,25 @@ def let_time_pass(r: Reading) -> None:
             continue
         quiet = now_ns - turn.active_ns
         if turn.stop_ns is not None:
-            limit = NO_SUMMARY_NS if turn.has_lines else NO_TRANSCRIPT_NS
-            if quiet >= limit:
+            limit = _patience_after_stop(r, turn)
+            if limit is not None and quiet >= limit:
                 end_by_evidence(r, turn)
         elif turn is not turns[-1] and quiet >= NO_SUMMARY_NS and not _at_work(turn, now_ns):
             end_by_evidence(r, turn)
+
+
+def _patience_after_stop(r: Reading, turn: TurnDraft) -> Optional[int]:
+    """How long after Stop a turn may be silent before that was its end; None: for ever.
+
+    A client that writes summary lines will write one: until then another Stop hook runs, for as
+    long as it likes, and may yet make the agent go on.
+    """
+    if not turn.has_lines:
+        return NO_TRANSCRIPT_NS
+    if r.state.summaries:
+        return None
+    version = t.version(r.state.agent_version)
+    return NO_TRANSCRIPT_NS if version >= SUMMARY_SINCE else NO_SUMMARY_NS
 
 
 def _at_work(turn: TurnDraft, now_ns: int) -> bool:

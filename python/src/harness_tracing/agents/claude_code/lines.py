@@ -525,6 +525,7 @@ def _on_system(r: Reading, key: str, thread: Thread, value: Value, at_ns: Option
     elif subtype == "api_error":
         _on_api_error(r, turn, thread, value, at_ns)
     elif key == MAIN and subtype == "stop_hook_summary":
+        r.state.summaries = True
         r.mark(turn, at_ns)
         if t.stop_hooks_let_go(value) and not turn.feedback:
             turn.end = End("completed", at_ns, True, r.state.now_ns)

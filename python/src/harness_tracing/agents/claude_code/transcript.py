@@ -171,6 +171,11 @@ def rendered_messages(line: Mapping[str, Any]) -> list[Message]:
     return [Message(role=role, content=text) for text in texts if text]
 
 
+def version(text: Optional[str]) -> tuple[int, ...]:
+    """A client version as numbers that compare; () when there is none."""
+    return tuple(int(part) for part in re.findall(r"\d+", text or "")[:3])
+
+
 def is_command(text: str) -> bool:
     """Whether a user line is a local command or its output: no prompt to the model."""
     return text.lstrip().startswith(COMMAND_PREFIXES)
