@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Optional
 
@@ -25,6 +26,7 @@ from harness_tracing.worker.process import (
     open_store,
     start_worker,
 )
+from harness_tracing.worker.retention import keep_retention
 from harness_tracing.worker.session import SessionWork, settings_for
 from harness_tracing.worker.sweep import sweep
 
@@ -65,6 +67,7 @@ def _work(session: Session, env: dict[str, str], words: list[str]) -> int:
 
             def sweep_others() -> None:
                 sweep(session.home, env, own=session, log=log)
+                keep_retention(settings, store, log, time.time_ns())
 
             Worker(session, work, presence, sweep_others).run()
             for moved in dict.fromkeys(work.moved):

@@ -140,7 +140,7 @@ class SessionWork:
             return []
         settled = self.clock() - touched_ns > COARSE_CLOCK_NS
         self._folder_seen_ns = touched_ns if settled else -1
-        files = (f for f in spool.event_files(self.folder) if f.key not in self._fed)
+        files = spool.event_files(self.folder, self._fed)
         return [event for event in map(self._event, files) if event is not None]
 
     def _event(self, file: SpoolFile) -> Optional[HookEvent]:
@@ -289,8 +289,7 @@ class SessionWork:
     @property
     def unseen(self) -> bool:
         """Whether events lie in the spool that have not even been looked at."""
-        known = self._fed.keys() | self._unread
-        return any(file.key not in known for file in spool.event_files(self.folder))
+        return bool(spool.event_files(self.folder, self._fed.keys() | self._unread))
 
     @property
     def has_open_turn(self) -> bool:
@@ -335,7 +334,6 @@ def _settings(agent: Agent, env: Mapping[str, str], project: Optional[str]) -> S
     return config.load(
         env,
         agent=agent.name,
-        default_project=agent.default_project,
         user_env=user_env,
         project_env=project_env,
     )
