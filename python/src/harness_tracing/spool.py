@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +46,13 @@ class SpoolFile:
         return self.path.name
 
 
-def event_files(folder: Path) -> list[SpoolFile]:
-    """The events in a session's folder, in order of their time."""
+def event_files(folder: Path, known: Container[str] = ()) -> list[SpoolFile]:
+    """The events in a session's folder, in order of their time, but for those `known` by key."""
     found = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(OURS):
+                if entry.name in known or entry.name.startswith(OURS):
                     continue
                 with suppress(OSError):
                     if entry.is_file(follow_symlinks=False):
