@@ -184,6 +184,15 @@ def test_where_an_interpreter_is_given_nothing_is_built(shell: Hook, place: Plac
     assert sorted(p.name for p in place.home.iterdir()) == ["spool"]
 
 
+def test_an_installed_interpreter_that_is_gone_is_seen_to(shell: Hook, place: Place) -> None:
+    python = installed(place, "exit 0\n")
+    python.unlink()
+    python.symlink_to("/nowhere/python3")
+    env = place.environ(PATH=tools_without_python(place), **NAMED)
+    shell.run(payload(), env, interpreter=None)
+    wait_for(place.home / "bootstrap" / "state.json")
+
+
 @pytest.mark.parametrize("script", ["exit 1", "kill -SEGV $$", "exit 127"])
 def test_an_installed_interpreter_that_no_longer_starts_is_seen_to(
     shell: Hook, place: Place, script: str

@@ -124,13 +124,16 @@ done
 trap '' HUP INT TERM
 (
     h_bootstrap=${h_capture%/*}/bootstrap.sh
-    h_current=
     cd / || exit 0
-    if [ -z "$h_python" ] || [ "$h_python" != "$h_given" ]; then
-        read -r h_current <"$h_home/current/version"
-        [ "$h_current" = "$h_version" ] || [ "$h_home/bootstrap/wait" -nt "$h_file" ] ||
-            sh "$h_bootstrap" "$h_home" &
-    fi
+    # A given interpreter belongs to an installation of its own; else ours has to be there.
+    h_current=
+    case $h_python in
+    '') ;;
+    "$h_given") h_current=$h_version ;;
+    *) read -r h_current <"$h_home/current/version" ;;
+    esac
+    [ "$h_current" = "$h_version" ] || [ "$h_home/bootstrap/wait" -nt "$h_file" ] ||
+        sh "$h_bootstrap" "$h_home" &
     [ -n "$h_python" ] || exit 0
     set -- -I -m harness_tracing.worker --home "$h_home" --agent "$h_agent" --session "$h_session"
     # Only what lies in our home is ours to rebuild.
