@@ -204,6 +204,7 @@ def _content(field: str, variable: str) -> _Setting:
 
 
 _NAMES = ("ARIZE_PROJECT_NAME", "PHOENIX_PROJECT")
+_ATTRIBUTES = _Setting("resource_attributes", ("OTEL_RESOURCE_ATTRIBUTES",), _attributes, {})
 _TABLE = (
     _Setting("untraced", ("HARNESS_UNTRACED",), _untraced, False, "anything", in_file=False),
     _Setting("enabled", ("ARIZE_TRACE_ENABLED",), _switch, True, "anything", True),
@@ -220,7 +221,7 @@ _TABLE = (
     _Setting("dry_run", ("ARIZE_DRY_RUN",), _switch, False),
     _Setting("log_file", ("ARIZE_LOG_FILE",), _path, None),
     _Setting("retention_days", (), _count(1), None),
-    _Setting("resource_attributes", ("OTEL_RESOURCE_ATTRIBUTES",), _attributes, {}),
+    _ATTRIBUTES,
 )
 _HOME = _Setting("home", ("ARIZE_HARNESS_HOME",), _path, None, in_file=False)
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -252,7 +253,7 @@ class _Layers:
         found = self._own_env(setting)
         if found is None and project is not None:
             found = project
-        return found or self._of_user(setting) or self._in_file(setting) or self._default(setting)
+        return found or self._of_user(setting) or self.in_file(setting) or self._default(setting)
 
     def _own_env(self, setting: _Setting) -> _Found:
         """The environment's word, unless a project's file put it there."""
@@ -298,7 +299,8 @@ class _Layers:
             )
             return None if setting.unreadable is None else (setting.unreadable, origin)
 
-    def _in_file(self, setting: _Setting) -> _Found:
+    def in_file(self, setting: _Setting) -> _Found:
+        """What config.yaml says, the agent's own part of it first."""
         places = [("", self.config)]
         if setting.per_agent and self.agent is not None:
             part = (self.config.get("agents") or {}).get(self.agent)
@@ -362,6 +364,9 @@ def load(
     origins = {"home": origin}
     for setting in _TABLE:
         values[setting.field], origins[setting.field] = layers.find(setting)
+    in_file = layers.in_file(_ATTRIBUTES)
+    if in_file is not None:  # the variable overrides single attributes, not all of them
+        values["resource_attributes"] = {**in_file[0], **values["resource_attributes"]}
     return Settings(**values, origins=origins, warnings=tuple(dict.fromkeys(layers.warnings)))
 
 

@@ -7,6 +7,7 @@ docs/dependencies.md says why no library does it.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from harness_tracing.secret_names import find_named, secret_kind_of_name
@@ -15,6 +16,7 @@ from harness_tracing.secret_tokens import Secret, find_tokens
 __all__ = ["Secret", "find", "redact_text", "secret_kind_of_name"]
 
 _SHORTEST = 8
+_MARK = re.compile(r"\[redacted:[A-Za-z0-9_-]{1,40}\]")
 
 
 def find(
@@ -29,8 +31,9 @@ def find(
     if rules and len(text) >= _SHORTEST:
         found += find_tokens(text)
         found += find_named(text)
-    # What stands in a secret's place already is none: redacting twice changes nothing more.
-    found = [secret for secret in found if not text.startswith("[redacted:", secret.start)]
+    if "[redacted:" in text:
+        # What stands in a secret's place is none: redacting twice changes nothing more.
+        found = _outside_marks(found, text)
     found.sort(key=lambda secret: (secret.start, secret.end))
     merged: list[Secret] = []
     for secret in found:
@@ -56,11 +59,22 @@ def redact_text(
     return "".join(pieces), len(secrets)
 
 
+def _outside_marks(found: list[Secret], text: str) -> list[Secret]:
+    marks = [mark.span() for mark in _MARK.finditer(text)]
+    starts = [start for start, _ in marks]
+
+    def is_outside(secret: Secret) -> bool:
+        before = bisect_right(starts, secret.start) - 1
+        return before < 0 or secret.start >= marks[before][1]
+
+    return list(filter(is_outside, found))
+
+
 def _own(text: str, extra: Iterable[tuple[str, re.Pattern[str]]]) -> Iterable[Secret]:
     for kind, pattern in extra:
         group = "secret" if "secret" in pattern.groupindex else 0
         for found in pattern.finditer(text):
-            if found.group(group) and found.group() != f"[redacted:{kind}]":
+            if found.group(group):
                 yield Secret(found.start(group), found.end(group), kind, 0)
 
 
