@@ -394,9 +394,12 @@ def test_the_script_looks_for_a_python_as_well(home: Home, vendor: Vendor, tmp_p
 
 
 @pytest.mark.e2e
-def test_the_real_package(home: Home) -> None:
+def test_the_real_package(tmp_path: Path) -> None:
     """From the real index, with the real dependencies."""
+    home = Home(tmp_path / "home")
     assert bootstrap.run(home, PACKAGE, os.environ) == 0
     assert said_by(home.bin / "harness", "--version").endswith(harness_tracing.__version__)
     line = said_by(home.bin / "harness", "hook-command", "claude-code", "Stop")
     assert str(home.current / "bin" / "python") in line
+    capture = home.current / "package" / "harness_tracing" / "capture" / "capture.sh"
+    assert str(capture) in line, "a path that later versions have as well"

@@ -35,10 +35,15 @@ def test_any_absolute_home_will_do(hook: Hook, place: Place, name: str) -> None:
     assert place.everything() == []
 
 
-@pytest.mark.parametrize("value", ["", "relative", "./x", "~/x"])
+@pytest.mark.parametrize("value", ["", "relative", "./x", "~", "~x/y"])
 def test_a_home_that_is_not_absolute_is_not_used(hook: Hook, place: Place, value: str) -> None:
     hook.run(payload(), place.environ(ARIZE_HARNESS_HOME=value, **NAMED))
     assert place.event() == payload()
+
+
+def test_a_home_may_be_named_from_the_users_on(hook: Hook, place: Place) -> None:
+    hook.run(payload(), place.environ(ARIZE_HARNESS_HOME="~/my traces", **NAMED))
+    assert place.event(home=place.user_home / "my traces") == payload()
 
 
 @pytest.mark.parametrize("env", [{}, {"HOME": ""}, {"HOME": "x"}, {"HOME": "/proc/nowhere"}])

@@ -45,10 +45,12 @@ def wanted(env: Mapping[str, str]) -> bool:
 
 def home_folder(env: Mapping[str, str], project: str) -> Optional[str]:
     """Our home, or None: absolute, and not from a project's own settings."""
+    user_home = env.get("USERPROFILE" if WINDOWS else "HOME", "")
     named = env.get("ARIZE_HARNESS_HOME", "")
+    if named.startswith(("~/", "~\\")):
+        named = os.path.join(user_home, named[2:])
     if os.path.isabs(named) and not (project and _set_by_project(project)):
         return named
-    user_home = env.get("USERPROFILE" if WINDOWS else "HOME", "")
     return os.path.join(user_home, ".arize", "harness") if os.path.isabs(user_home) else None
 
 

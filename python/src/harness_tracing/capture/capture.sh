@@ -35,24 +35,24 @@ case $h_session,$h_foreign in ,?*) return 0 ;; esac
 
 # --- where to ------------------------------------------------------------------------------
 
-# A home that is not absolute would be another one in every folder: it is not used.
-h_home=
-case ${ARIZE_HARNESS_HOME-} in
+case ${HOME-} in /* | [A-Za-z]:[/\\]*) h_home=$HOME/.arize/harness ;; *) h_home= ;; esac
+# A named home that is not absolute would be another one in every folder: it is not used.
+h_named=${ARIZE_HARNESS_HOME-}
+case $h_named in '~'/*) h_named=${HOME-}/${h_named#??} ;; esac
+case $h_named in
 /* | [A-Za-z]:[/\\]*)
-    h_home=$ARIZE_HARNESS_HOME
     # Nor is one that may come from a cloned project's settings: code is started from there.
     for h_file in "$h_project/.claude/settings.json" "$h_project/.claude/settings.local.json"; do
         [ -n "$h_project" ] && [ -f "$h_file" ] || continue
         while IFS= read -r h_line || [ -n "$h_line" ]; do
-            case $h_line in *ARIZE_HARNESS_HOME* | *\\u*) h_home= ;; esac
+            case $h_line in *ARIZE_HARNESS_HOME* | *\\u*) h_named= ;; esac
         done <"$h_file"
     done
-    [ ! -e "$h_home" ] || [ -O "$h_home" ] || return 0
+    [ ! -e "$h_named" ] || [ -O "$h_named" ] || return 0
+    h_home=${h_named:-$h_home}
     ;;
 esac
-if [ -z "$h_home" ]; then
-    case ${HOME-} in /* | [A-Za-z]:[/\\]*) h_home=$HOME/.arize/harness ;; *) return 0 ;; esac
-fi
+[ -n "$h_home" ] || return 0
 
 # The session id: the agent's variable, else looked for in the first 4 kB. The worker reads
 # the whole payload and has the last word. ($() drops final newlines; JSON is none the poorer.)

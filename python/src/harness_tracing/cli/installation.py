@@ -25,7 +25,7 @@ def hook_command(agent: str, event: str) -> None:
 
     if any(known.name == event for known in agents.get(agent).events):
         script = capture.CAPTURE_PY if os.name == "nt" else capture.CAPTURE_SH
-        click.echo(capture.hook_command(agent, event, sys.executable, str(script.resolve())))
+        click.echo(capture.hook_command(agent, event, sys.executable, str(script.absolute())))
 
 
 @click.command()
