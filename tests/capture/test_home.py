@@ -24,7 +24,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if not ROOT or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("mounting needs a privilege")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @pytest.mark.parametrize("name", ["with space", "quo'te\"s", "new\nline", "$HOME `x` *", "-n"])
