@@ -104,8 +104,8 @@ docs: setup ## refresh the generated reference pages
 
 .PHONY: golden
 golden: setup ## rewrite the golden trees, print the difference; exits 1 when there is one
-	@HARNESS_WRITE_GOLDEN=1 $(PYTEST) -q -k golden $(ARGS) || true
-	@git --no-pager diff --exit-code -- 'tests/**/*.golden*' 'tests/golden'
+	@HARNESS_WRITE_GOLDEN=1 $(PYTEST) -q --tb=no -r N $$(grep -rl golden tests --include='test_*.py') $(ARGS); \
+	status=$$?; git --no-pager diff -- tests/golden; git status --short -- tests/golden; exit $$status
 
 .PHONY: prices
 prices: setup ## refresh the price table from the newest LiteLLM release
