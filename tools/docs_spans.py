@@ -37,8 +37,7 @@ INTRODUCTION = """\
 
 A turn is what one prompt set off: the model calls, the tools, the sub-agents, until the agent
 was done. Each turn becomes one trace of [OpenInference](https://github.com/Arize-ai/openinference)
-spans, in one of two shapes. `harness spans export --shape turns|calls` shows either; a
-destination has its own (`shape:` in config.yaml, or `ARIZE_TRACE_SHAPE`).
+spans, in one of two shapes: `harness spans export --shape turns|calls` gives either.
 
 ## The two shapes
 

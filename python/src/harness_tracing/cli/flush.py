@@ -8,7 +8,7 @@ from harness_tracing.cli.edge import Edge, pass_edge, talk
 
 
 @click.command()
-@click.option("--wait", is_flag=True, help="Wait until everything is stored and exported.")
+@click.option("--wait", is_flag=True, help="Wait until everything is stored.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
@@ -18,7 +18,7 @@ from harness_tracing.cli.edge import Edge, pass_edge, talk
 )
 @pass_edge
 def flush(edge: Edge, wait: bool, timeout: float) -> None:
-    """Store and export everything that was captured.
+    """Store everything that was captured.
 
     Exits with 0 when nothing is left and with 1 when something is; what and why is said.
     Turns that still run are stored too and do not count as left.

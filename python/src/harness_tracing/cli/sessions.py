@@ -118,10 +118,7 @@ def _turns(store: Store, row: SessionRow, number: Optional[int]) -> list[TurnRow
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
 @pass_edge
 def delete(edge: Edge, session_id: str, yes: bool, agent: Optional[str]) -> None:
-    """Delete a session from the local store for good.
-
-    What was already sent to a backend stays there.
-    """
+    """Delete a session from the local store for good."""
     with edge.store(readonly=False) as store:
         row = _session(store, session_id, agent)
         if row.open:
