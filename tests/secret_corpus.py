@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 
 _BODY = "Zk3vQ9xW7bT2nLp5Rf8sYc4Gh6Jd1MaE0uKiXoVwBzNqCtPyHrSgUlDmFeAj" * 4
+_OTHER = _BODY[::-1]  # for what is no secret: no corpus holds a piece of the other
 
 
 def fake(prefix: str, length: int) -> str:
@@ -136,6 +137,13 @@ NAMED = [
     _leak("password: hunter2\nuser: bob", "hunter2", "password", "user: bob"),
     _leak("  db_password: correcthorse\n", "correcthorse", "password"),
     _leak("  password: p@ss,w0rd # prod", "p@ss,w0rd", "password", "# prod"),
+    _leak("     7\tdb:\n     8\t  password: correcthorse\n", "correcthorse", "password", "8"),
+    _leak("     8→  password: correcthorse\n", "correcthorse", "password"),
+    _leak("conf/db.yml:12:  password: correcthorse\n", "correcthorse", "password", "db.yml:12:"),
+    _leak(" db:\n-  password: correcthorse\n+  user: x", "correcthorse", "password", "+  user"),
+    _leak('curl -H "X-Api-Key: 0a1b2c3d4e5f" u', "0a1b2c3d4e5f", "api-key", '" u'),
+    _leak("curl -H 'PRIVATE-TOKEN: 0a1b2c3d4e5f' u", "0a1b2c3d4e5f", "token", "' u"),
+    _leak("my password: hunter2 works", "hunter2", "password", " works"),
     _leak("spring.datasource.password=Geheim99", "Geheim99", "password"),
     _leak("- name: DB_PASSWORD\n  value: hunter2\n", "hunter2", "password", "DB_PASSWORD"),
     _leak('{"name":"DB_PASSWORD","value":"hunter2"}', "hunter2", "password"),
@@ -239,7 +247,7 @@ HARMLESS = [
     '"session_id": "5e9744ed-678e-4c26-b994-fcea6750eb21"',
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "data:image/png;base64," + "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ" * 20,
-    "integrity sha512-" + _BODY[:86] + "==",
+    "integrity sha512-" + _OTHER[:86] + "==",
     "def login(user: str, password: str) -> Token:",
     "interface Login { user: string; password: string; token?: string }",
     "password: Optional[str] = None",
@@ -314,7 +322,7 @@ HARMLESS = [
     "PasswordAuthentication no",
     "List<Token> tokens = parse(text);",
     'if "-----BEGIN RSA ' + 'PRIVATE KEY-----" in text:',
-    "-----BEGIN CERTIFICATE-----\n" + KEY_BODY + "\n-----END CERTIFICATE-----",
+    "-----BEGIN CERTIFICATE-----\n" + "\n".join([_OTHER[:64]] * 4) + "\n-----END CERTIFICATE-----",
     "cookie: true",
     "const signature = sign(payload, key);",
     "password=args.password, token=args.token)",
@@ -322,6 +330,10 @@ HARMLESS = [
     "PASSWORD_FILE=/run/secrets/db",
     "secrets: inherit",
     "tokens used: 12345, key: a1",
+    "Error: token: unexpected end, password: too short",
+    "password = a_variable\n    other_line()",
+    "token-type: bearer",
+    "API-Key: see the settings page",
     'key: "Enter"',
     "auth: basic",
     "user_id_42, call_0123456789abcdefghijkl",

@@ -58,9 +58,12 @@ def test_a_secret_with_a_shape_is_found_wherever_it_stands(leak: Leak, around: s
     assert [secret for secret in leak.secrets if secret in clean] == []
 
 
-@given(st.lists(st.sampled_from([*LEAKS, *HARMLESS]), min_size=1, max_size=8))
-def test_secrets_are_found_among_anything_else(parts: list[Leak | str]) -> None:
-    text = "\n\n".join(part if isinstance(part, str) else part.text for part in parts)
+@given(
+    st.lists(st.sampled_from([*LEAKS, *HARMLESS]), min_size=1, max_size=8),
+    st.sampled_from(["\n", "\n\n", "\r\n", "\\n"]),
+)
+def test_secrets_are_found_among_anything_else(parts: list[Leak | str], between: str) -> None:
+    text = between.join(part if isinstance(part, str) else part.text for part in parts)
     clean, _ = redact_text(text)
 
     leaks = [part for part in parts if not isinstance(part, str)]

@@ -29,11 +29,16 @@ def agent_log(settings: Settings, agent: str) -> logging.Logger:
 
     Whatever else this package logs goes to the same file from now on, and nowhere else.
     """
+    return log_to(log_path(settings, agent), agent, verbose=settings.verbose)
+
+
+def log_to(path: Path, agent: str, *, verbose: bool = False) -> logging.Logger:
+    """The same for a file given by its path: for when the settings cannot be read."""
     root = logging.getLogger(_ROOT)
     for handler in [h for h in root.handlers if isinstance(h, _SharedFile)]:
         root.removeHandler(handler)
-    root.addHandler(_SharedFile(log_path(settings, agent)))
-    root.setLevel(logging.DEBUG if settings.verbose else logging.INFO)
+    root.addHandler(_SharedFile(path))
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
     root.propagate = False
     return logging.getLogger(f"{_ROOT}.{agent}")
 

@@ -20,11 +20,11 @@ from harness_tracing.secret_values import (
     REFERENCE,
     TO_LINE_END,
     Name,
-    bare_value,
+    bare_values,
     has_digit,
     is_random,
     is_secret,
-    quoted_value,
+    quoted_values,
     whole_end,
 )
 
@@ -146,10 +146,16 @@ def _header(text: str, at: int, word: str, colon: bool) -> Optional[Secret]:
 # --- finding them
 
 _EXPORT = re.compile(r"(?:export|set|setenv|env|-e|--env|arg|ENV|ARG)[ \t]{1,4}[\"']?\Z")
-_LINE_START = re.compile(r"(?:\A|\n|\\n)[ \t]{0,80}(?:- )?\Z")
+_QUOTES = ('"', "'", "`", "\\")
+# Also behind what tools put before a line: a number, a file's name, a mark of a diff.
+_LINE_START = re.compile(
+    r"(?:\A|\n|\\n)(?:[+-]|(?:[^\s:]{1,50}:)?[ \t]{0,8}\d{1,6}(?:\t|\\t|→|[:|-]))?"
+    r"[ \t]{0,60}(?:- )?\Z"
+)
 
 
-def _style(found: re.Match[str], name: Name, before: str, quoted_name: bool) -> str:
+def _style(found: re.Match[str], name: Name, before: str) -> str:
+    """The notation a name and its value are written in."""
     groups = found.groupdict()
     for style in ("pair", "args", "xml"):
         if groups.get(style):
@@ -161,13 +167,18 @@ def _style(found: re.Match[str], name: Name, before: str, quoted_name: bool) -> 
         return "query"
     if separator == "=" and (name.full.isupper() or _EXPORT.search(before)):
         return "env"
-    if not quoted_name and _LINE_START.search(before):
-        return "line" if separator.strip() != ":=" else "code"
-    return "code"
+    if separator.strip() == ":=" or (before[-1:] in _QUOTES and separator[:1] in _QUOTES):
+        return "code"
+    in_literal = before[-1:] in _QUOTES and separator.startswith(":")
+    header = "-" in name.full and separator.startswith(": ")
+    return "line" if in_literal or header or _LINE_START.search(before) else "code"
 
 
 def _judge(text: str, found: re.Match[str]) -> Optional[Secret]:
     start, at = found.start("word"), found.end()
+    word = found["word"]
+    if word == "key" and (start == 0 or text[start - 1] not in _NAME_CHARS):
+        return None  # a mere "key" is the most frequent name of all, and never a secret's
     head = text[max(0, start - 60) : start]
     bare_head = head.rstrip(_NAME_CHARS)
     prefix = head[len(bare_head) :]
@@ -177,19 +188,20 @@ def _judge(text: str, found: re.Match[str]) -> Optional[Secret]:
     before, prefix = bare_head + prefix[:dashes], prefix[dashes:]
     if found.groupdict().get("xml") and before[-1:] != "<":
         return None
-    word = found["word"].lower()
     if word in ("authorization", "cookie"):
         return _header(text, at, word, ":" in found["sep"])
     rest = text[found.end("word") : found.start("sep")]
     name = _name(prefix, text[start : found.end("word")], rest)
     if name is None:
         return None
-    style = _style(found, name, before, before[-1:] in ('"', "'", "`"))
+    style = _style(found, name, before)
     opened = QUOTE_OPEN.match(text, at) if style != "xml" else None
-    value = quoted_value(text, opened, style == "env") if opened else bare_value(text, at, style)
-    if value is None or not is_secret(name, style, value, text):
-        return None
-    return Secret(value.start, whole_end(value, text), name.kind, 6)
+    shell = style == "env"
+    values = quoted_values(text, opened, shell) if opened else bare_values(text, at, style)
+    for value in values:
+        if is_secret(name, style, value, text):
+            return Secret(value.start, whole_end(value, text), name.kind, 6)
+    return None
 
 
 def find_named(text: str) -> Iterator[Secret]:
@@ -201,7 +213,7 @@ def find_named(text: str) -> Iterator[Secret]:
     for pattern in (_NAMED, _FLAG):
         done = 0
         for found in pattern.finditer(lower):
-            secret = _judge(text, found) if found.start() >= done else None
+            secret = _judge(text, found) if found.end() >= done else None
             if secret is not None:
                 done = secret.end
                 yield secret

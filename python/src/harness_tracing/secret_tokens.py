@@ -268,7 +268,8 @@ _WEBHOOK = re.compile(
     r"(?P<secret>[\w./@:\\-]{8,})"
 )
 _OPEN = re.compile(
-    r"[$%<{*\[]|(?:x{3,}|\.{3}|…|(?:pass|passwd|password|pwd|secret|token|pw)\Z)", re.IGNORECASE
+    r"[$%<{*\[]|(?:x{3,}|\.{3}|…|(?:pass|passwd|password|pwd|secret|token|pw|redacted)\Z)",
+    re.IGNORECASE,
 )
 
 

@@ -23,7 +23,10 @@ class Name:
 
 QUOTE_OPEN = re.compile(r"(?:[rbfuRBFU]{1,2}(?=[\"']))?(?P<q>\\{0,7}(?:\"\"\"|'''|[\"'`]))")
 _QUOTE = re.compile(r"(?P<slashes>\\*)(?P<q>[\"'`])|\n")
-_CONCATENATED = re.compile(r"[ \t]{0,40}[+.]?[ \t]{0,40}(?:\\?\n[ \t]{0,80})?[rbfu]?(?=[\"'])")
+_CONCATENATED = re.compile(
+    r"[ \t]{0,40}(?:[+.][ \t]{0,40}(?:\\?\n[ \t]{0,80})?|\\?\n[ \t]{1,80})[rbfu]?(?=[\"'])"
+)
+_ADJACENT = re.compile(r"(?=[\"'])")
 _SHELL_TAIL = re.compile(
     r"(?:\"[^\s\"\\]{0,200}\"|'[^\s']{0,200}'|[^\s\"'`\\;&|()<>,:\]}]{1,200}){1,8}"
 )
@@ -58,25 +61,28 @@ class Value:
     rest: Optional[re.Pattern[str]] = None
 
 
-def quoted_value(text: str, found: re.Match[str], shell: bool) -> Optional[Value]:
+def quoted_values(text: str, found: re.Match[str], shell: bool) -> list[Value]:
+    """How far the literal may go that `found` opens: with what is joined to it, or alone."""
     start, end = found.end(), _closing(text, found)
-    pieces = [text[start:end]]
-    after = min(len(text), end + len(found["q"]))
+    alone = Value(start, end, text[start:end], True)
+    if found["q"] not in ("'", '"'):
+        return [alone]
+    pieces = [alone.text]
+    after = min(len(text), end + 1)
     for _ in range(3):
-        more = _CONCATENATED.match(text, after) if found["q"] in "\"'" else None
-        if more is None or (not more.group() and not shell):
-            break
-        opened = QUOTE_OPEN.match(text, more.end())
+        more = (shell and _ADJACENT.match(text, after)) or _CONCATENATED.match(text, after)
+        opened = QUOTE_OPEN.match(text, more.end()) if more else None
         if opened is None:
             break
         end = _closing(text, opened)
         pieces.append(text[opened.end() : end])
         after = min(len(text), end + len(opened["q"]))
-    tail = _SHELL_TAIL.match(text, after) if shell and found["q"] in "\"'" else None
-    if tail is not None and after <= len(text):
+    tail = _SHELL_TAIL.match(text, after) if shell else None
+    if tail is not None:
         pieces.append(tail.group())
         end = tail.end()
-    return Value(start, end, "".join(pieces), True)
+    joined = Value(start, end, "".join(pieces), True)
+    return [alone] if len(pieces) == 1 else [joined, alone]
 
 
 def _closing(text: str, opened: re.Match[str]) -> int:
@@ -99,20 +105,26 @@ def _closing(text: str, opened: re.Match[str]) -> int:
     return limit
 
 
-def bare_value(text: str, at: int, style: str) -> Optional[Value]:
+def bare_values(text: str, at: int, style: str) -> list[Value]:
+    """How far an unquoted value may go: in a line to its end, or to the first space."""
     run = {"env": _ENV, "line": _LINE, "xml": _XML}.get(style, _BARE)
     found = run.beginning.match(text, at)
     if found is None:
-        return None
+        return []
     value = found.group().rstrip()
+    tail = _QUOTED_TAIL.match(text, found.end()) if style == "env" else None
+    if tail is not None:
+        return [Value(at, tail.end(), value + tail.group()[1:-1], False)]
     if style == "env":
-        tail = _QUOTED_TAIL.match(text, found.end())
-        if tail is not None:
-            return Value(at, tail.end(), value + tail.group()[1:-1], False)
         value = value.rstrip("),;}]")
-    if len(value) < len(found.group()):
-        return Value(at, at + len(value), value, False) if value else None
-    return Value(at, found.end(), value, False, run.rest)
+    if not value:
+        return []
+    rest = run.rest if len(value) == len(found.group()) else None
+    values = [Value(at, at + len(value), value, False, rest)]
+    first = value.split(None, 1)[0].rstrip(",;")
+    if style == "line" and 0 < len(first) < len(value):
+        values.append(Value(at, at + len(first), first, False))
+    return values
 
 
 def whole_end(value: Value, text: str) -> int:
@@ -203,7 +215,8 @@ def is_secret(name: Name, style: str, value: Value, text: str) -> bool:
     if not value.quoted and (IDENTIFIER.match(literal) or style == "code"):
         # An identifier or expression, unless it is far too random for one.
         return is_random(literal) and len(literal) >= 16 and "." not in literal
-    return is_random(literal)
+    # Names stand in lists side by side, too: ("AccessToken", "AccessTokenProvider").
+    return is_random(literal) and (style != "args" or has_digit(literal))
 
 
 def _is_weakly_named_secret(name: Name, style: str, literal: str) -> bool:
@@ -211,7 +224,7 @@ def _is_weakly_named_secret(name: Name, style: str, literal: str) -> bool:
         return False
     if style == "env" and name.kind == "key":
         return len(literal) >= 6 and not literal.startswith(("/", "./", "~/"))
-    return len(literal) >= 12 and is_random(literal)
+    return len(literal) >= 12 and is_random(literal) and style != "args"
 
 
 def _is_password(style: str, value: Value, literal: str, text: str) -> bool:
@@ -229,7 +242,7 @@ def _is_password(style: str, value: Value, literal: str, text: str) -> bool:
         if " " in literal:
             return literal.islower() and len(literal) >= 12 and not _MESSAGE.search(literal)
         return not named_after and not literal.endswith((":", "?"))
-    if " " in literal or literal[-1] in ",;({[" or named_after:
+    if " " in literal or literal[-1] in ",;:({[" or named_after:
         return False
     code = text[value.end : value.end + 1] in (",", ")", "(", ".", "[")
     if IDENTIFIER.match(literal):
