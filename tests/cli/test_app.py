@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -136,6 +135,8 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(
 
 
 def _in_a_terminal(user: CommandLine, environ: dict[str, str]) -> str:
+    import pty  # not on Windows
+
     main, secondary = pty.openpty()
     child = subprocess.Popen(
         [sys.executable, "-m", "harness_tracing.cli", "sessions", "show", "4763"],

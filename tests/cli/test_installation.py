@@ -81,3 +81,13 @@ def test_flush_says_what_is_left_and_why(run: CommandLine) -> None:
     ran = run("flush", "--wait", "--timeout", "1")
     assert (ran.code, ran.out) == (1, "")
     assert "no agent of that name" in ran.err
+
+
+def test_bootstrap_where_nothing_can_be_written_is_a_problem_said_clearly(
+    run: CommandLine,
+) -> None:
+    run.home.root.parent.mkdir()
+    run.home.root.write_text("in the way")
+    ran = run("bootstrap")
+    assert (ran.code, ran.out) == (1, "")
+    assert "cannot write" in ran.err and "Traceback" not in ran.err

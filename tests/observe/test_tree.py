@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import io
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ from tests.observe.examples import MODEL, SESSION, at, call, tool
 UTC = datetime.timezone.utc
 
 
-def printed(view: Any, width: int = 80, colour: bool = False, **environ: str) -> str:
+def printed(parts: Iterable[Any], width: int = 80, colour: bool = False, **environ: str) -> str:
     out = io.StringIO()
     console = Console(
         file=out,
@@ -48,7 +49,8 @@ def printed(view: Any, width: int = 80, colour: bool = False, **environ: str) ->
         highlight=False,
         _environ=environ,
     )
-    console.print(view)
+    for part in parts:
+        console.print(part)
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 
@@ -292,9 +294,9 @@ def _everywhere(text: str) -> tuple[SessionRow, TurnRow]:
 def test_nothing_traced_can_steer_the_terminal(text: str, width: int) -> None:
     head, traced = _everywhere(text)
     views = [
-        session_tree(head, [traced], View(full=True)),
-        session_table([head], 200),
-        project_table([ProjectRow(text, (text,), 1, 1, at(0))]),
+        list(session_tree(head, [traced], View(full=True))),
+        [session_table([head], 200)],
+        [project_table([ProjectRow(text, (text,), 1, 1, at(0))])],
     ]
     for view in views:
         plain = printed(view, width)

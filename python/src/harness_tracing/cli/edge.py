@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -82,12 +82,13 @@ def print_json(value: Any) -> None:
     click.echo(json_text(value, only_ascii=encoding != "utf8"))
 
 
-def print_tree(edge: Edge, tree: RenderableType) -> None:
+def print_tree(edge: Edge, parts: Iterable[RenderableType]) -> None:
     """Print a tree: coloured on a terminal (see NO_COLOR), no wider than reads well."""
     from harness_tracing.observe.rows import WIDEST
 
     console = _console(edge)
-    console.print(tree, width=min(console.width, WIDEST))
+    for part in parts:
+        console.print(part, width=min(console.width, WIDEST))
 
 
 def print_table(edge: Edge, table: Callable[[int], RenderableType]) -> None:

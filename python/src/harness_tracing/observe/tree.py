@@ -47,12 +47,17 @@ class View:
     zone: Optional[datetime.tzinfo] = None
 
 
-def session_tree(session: SessionRow, turns: Sequence[TurnRow], view: View) -> RenderableType:
-    """The session's header and the given turns of it, as one renderable."""
-    parts: list[RenderableType] = [*_header(session, turns, view)]
+def session_tree(
+    session: SessionRow, turns: Sequence[TurnRow], view: View
+) -> Iterator[RenderableType]:
+    """The session's header and the given turns of it, to be printed one after the other.
+
+    Not one renderable, so that the first turn of a long session is there at once.
+    """
+    yield from _header(session, turns, view)
     for row in turns:
-        parts += [Text(), turn_tree(row, view)]
-    return Group(*parts)
+        yield Text()
+        yield turn_tree(row, view)
 
 
 def turn_tree(row: TurnRow, view: View) -> Tree:
