@@ -10,11 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Optional
 
@@ -26,6 +30,8 @@ from scripted_model import ScriptedModel
 RECORDING = ROOT / "tests" / "recordings" / "claude-code" / "tool_cycle"
 PROMPT = "Add a discount code SAVE25: 25 % off the goods. [[tool_cycle]]"
 RECORDED_HOME = "/home/dev"
+ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def main() -> int:
@@ -84,22 +90,38 @@ def play_recording(folder: Path) -> tuple[Home, str]:
     """Give a recorded session's hook calls to the lines that Claude Code would run."""
     say("$ # replaying tests/recordings/claude-code/tool_cycle through the same hooks")
     home = Home.fresh(folder / "home", model_url="")
-    session_id = ""
-    hooks: dict[str, str] = {}
-    for line in filter(None, (RECORDING / "events.jsonl").read_text("utf-8").split("\n")):
-        event = json.loads(line)
-        payload = event["stdin"].replace(RECORDED_HOME, str(home.path))
-        session_id = json.loads(payload)["session_id"]
-        lay_out_files(home, event["files"])
-        if event["event"] not in hooks:
-            words = ("hook-command", "claude-code", event["event"])
-            hooks[event["event"]] = harness(home, *words, capture_output=True).stdout.strip()
-        run_hook(home, hooks[event["event"]], payload, event["env"])
-    lay_out_files(home, None)
-    return home, session_id
+    lines = (RECORDING / "events.jsonl").read_text("utf-8").split("\n")
+    events = [json.loads(line) for line in lines if line]
+    names = {event["event"] for event in events}
+    hooks = {name: registered(home, name) for name in names}
+    now = Now(home, time.time_ns() - events[0]["at_ns"])
+    for event in events:
+        time.sleep(max(0, event["at_ns"] + now.later_ns - time.time_ns()) / 1e9)
+        lay_out_files(now, event["files"])
+        if hooks[event["event"]]:
+            run_hook(now, hooks[event["event"]], event)
+    lay_out_files(now, None)
+    return home, str(json.loads(events[0]["stdin"])["session_id"])
 
 
-def lay_out_files(home: Home, states: Optional[dict[str, dict[str, int]]]) -> None:
+@dataclass(frozen=True)
+class Now:
+    """Moves what was recorded to this home and to the present, `later_ns` after the recording."""
+
+    home: Home
+    later_ns: int
+
+    def text(self, text: str) -> str:
+        """`text` with its paths and its UTC times moved."""
+        return TIME.sub(self._time, text.replace(RECORDED_HOME, str(self.home.path)))
+
+    def _time(self, match: re.Match[str]) -> str:
+        then = datetime.strptime(match.group(), ISO).replace(tzinfo=timezone.utc)
+        moved = then + timedelta(microseconds=self.later_ns / 1000)
+        return f"{moved:%Y-%m-%dT%H:%M:%S}.{moved.microsecond // 1000:03d}Z"
+
+
+def lay_out_files(now: Now, states: Optional[dict[str, dict[str, int]]]) -> None:
     """The agent's files as they were at an event; None: as they were at the end."""
     source = RECORDING / "home"
     for path in filter(Path.is_file, source.rglob("*")):
@@ -107,18 +129,26 @@ def lay_out_files(home: Home, states: Optional[dict[str, dict[str, int]]]) -> No
         if states is not None and name not in states:
             continue
         content = path.read_bytes()[: None if states is None else states[name]["bytes"]]
-        target = home.path / name.replace("dot-", ".", 1)
+        target = now.home.path / name.replace("dot-", ".", 1)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content.replace(RECORDED_HOME.encode(), str(home.path).encode()))
+        text = now.text(content.decode("utf-8")).encode("utf-8")
+        known = target.stat().st_size if target.exists() else 0
+        with target.open("ab") as file:  # as the client does: lines are only added
+            file.write(text[known:])
 
 
-def run_hook(home: Home, line: str, payload: str, recorded: dict[str, str]) -> None:
-    """Run the line registered for an event; nothing is registered for some."""
-    if not line:
-        return
-    env = {key: text.replace(RECORDED_HOME, str(home.path)) for key, text in recorded.items()}
+def registered(home: Home, event: str) -> str:
+    """The line registered for an event; empty when there is none."""
+    words = ("hook-command", "claude-code", event)
+    return str(harness(home, *words, capture_output=True).stdout).strip()
+
+
+def run_hook(now: Now, line: str, event: dict[str, Any]) -> None:
+    """Run a hook as the client did, in its environment."""
+    env = {name: now.text(value) for name, value in event["env"].items()}
     env["CLAUDE_PID"] = str(os.getpid())
-    subprocess.run(["/bin/sh", "-c", line], input=payload, text=True, env=home.env(**env))
+    command = ["/bin/sh", "-c", line]
+    subprocess.run(command, input=now.text(event["stdin"]), text=True, env=now.home.env(**env))
 
 
 def harness(home: Home, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
