@@ -90,6 +90,6 @@ class _SharedFile(logging.Handler):
 
 
 def _clean(line: str) -> str:
-    from harness_tracing.secret_scan import redact_text
+    from harness_tracing.secret_rules import redact_text
 
     return redact_text(line)[0]

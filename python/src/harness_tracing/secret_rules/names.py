@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Optional
 
-from harness_tracing.secret_tokens import Secret
-from harness_tracing.secret_values import (
+from harness_tracing.secret_rules.tokens import Secret
+from harness_tracing.secret_rules.values import (
     CREDENTIAL,
     IDENTIFIER,
     QUOTE_OPEN,

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from harness_tracing.config import DEFAULT_MAX_VALUE_CHARS, SecretPattern, Settings
 from harness_tracing.model import Failure, Json, Message, ToolRequest
-from harness_tracing.secret_scan import redact_text, secret_kind_of_name
+from harness_tracing.secret_rules import redact_text, secret_kind_of_name
 
 # Deeper nesting than this is nobody's argument or result.
 _DEEPEST = 100

@@ -1,7 +1,7 @@
 """Secrets that show by their own shape: provider keys, JWTs, private keys, URLs with passwords.
 
 Works on text alone and imports nothing of ours. What is a secret only because of the name it
-stands under is found by :mod:`harness_tracing.secret_names`.
+stands under is found by :mod:`harness_tracing.secret_rules.names`.
 
 Speed: the providers' prefixes nearly all end in ``_``, ``-`` or ``.`` before a long run of
 letters and digits. One regular expression finds those few places, a dictionary lookup on the

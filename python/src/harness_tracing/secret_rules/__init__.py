@@ -10,8 +10,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from harness_tracing.secret_names import find_named, secret_kind_of_name
-from harness_tracing.secret_tokens import Secret, find_tokens
+from harness_tracing.secret_rules.names import find_named, secret_kind_of_name
+from harness_tracing.secret_rules.tokens import Secret, find_tokens
 
 __all__ = ["Secret", "find", "redact_text", "secret_kind_of_name"]
 

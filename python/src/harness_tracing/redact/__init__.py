@@ -36,7 +36,7 @@ from harness_tracing.model import (
     ToolCall,
     Turn,
 )
-from harness_tracing.redact_values import Cleaner, Policy, hidden, texts_in
+from harness_tracing.redact.values import Cleaner, Policy, hidden, texts_in
 
 __all__ = ["Policy", "redact_message", "redact_session", "redact_step", "redact_turn"]
 

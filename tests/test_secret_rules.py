@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from secret_corpus import ESCAPED, GITHUB, HARMLESS, LEAKS, NAMED, PRIVATE_KEY, SHAPED, Leak
 
-from harness_tracing.secret_scan import find, redact_text, secret_kind_of_name
+from harness_tracing.secret_rules import find, redact_text, secret_kind_of_name
 
 
 def test_the_corpora_are_large_enough_to_mean_something() -> None:
