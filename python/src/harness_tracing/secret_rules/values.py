@@ -1,5 +1,6 @@
 """What stands under a telling name in a text: where the value begins and ends, and whether it is
-a secret or an expression, a placeholder, a label. Used by :mod:`harness_tracing.secret_rules.names`.
+a secret or an expression, a placeholder, a label. Used by
+:mod:`harness_tracing.secret_rules.names`.
 """
 
 from __future__ import annotations
