@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout import HARNESS, PLUGIN, ROOT
+from checkout import HARNESS, PLUGIN, ROOT, plugin_version
 from claude_client import BYPASS, Home, wait_until
 from scripted_model import ScriptedModel
 from test_turns import bash_runs, new_id, run, traced
@@ -19,6 +19,12 @@ from tracer import Tracer
 
 BUILD_TIMEOUT_S = 400
 NAME = "claude-code-tracing"
+NEXT_VERSION = "0.1.1"
+NAMES_THE_VERSION = (
+    ".claude-plugin/plugin.json",
+    "vendor/harness_tracing/__init__.py",
+    "vendor/harness_tracing/capture/capture.sh",
+)
 PACKAGE_INDEX = re.compile(r"(PIP_|UV_|SSL_CERT|REQUESTS_CA|https?_proxy|no_proxy)", re.IGNORECASE)
 
 
@@ -89,12 +95,18 @@ def test_a_plugin_registered_twice_counts_once(
         traced(tracer, model, run(home, f"Please. [[{marker}]]"))
 
 
-def test_a_plugin_replaced_in_the_middle_of_a_turn_loses_nothing(
+def test_a_plugin_upgraded_in_the_middle_of_a_turn_loses_nothing(
     tracer: Tracer, bare_home: Home, model: ScriptedModel, tmp_path: Path
 ) -> None:
+    """As after an upgrade: the old folder is gone while its session runs, the next uses the new."""
+    bare_home.extra_env.update(index_settings())
     old, new = tmp_path / "plugin-old", tmp_path / "plugin-new"
     shutil.copytree(PLUGIN, old)
     shutil.copytree(PLUGIN, new)
+    for name in NAMES_THE_VERSION:
+        text = (new / name).read_text(encoding="utf-8")
+        assert plugin_version() in text
+        (new / name).write_text(text.replace(plugin_version(), NEXT_VERSION), encoding="utf-8")
     session_id = new_id()
     arguments = ("-p", "Sleep a little. [[short_tool]]", *BYPASS, "--plugin-dir", str(old))
     process = bare_home.start(*arguments, session_id=session_id)
@@ -104,7 +116,13 @@ def test_a_plugin_replaced_in_the_middle_of_a_turn_loses_nothing(
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out.strip()) == (0, "Slept."), err
     bare_home.prompt("Again. [[again]]", "--resume", session_id, "--plugin-dir", str(new))
-    traced(tracer, model, session_id, ["completed", "completed"])
+    wait_until(
+        lambda: (tracer.root / "current" / "version").read_text().strip() == NEXT_VERSION,
+        timeout_s=BUILD_TIMEOUT_S,
+        every_s=1,
+    )
+    upgraded = Tracer(bare_home, tracer.root / "bin" / "harness")
+    traced(upgraded, model, session_id, ["completed", "completed"])
 
 
 def test_a_broken_environment_loses_nothing(
