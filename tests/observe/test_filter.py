@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Optional
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness_tracing.errors import FilterError
 from harness_tracing.observe.filter import COLUMNS, Filter
+from harness_tracing.spans.attributes import ATTRIBUTES
 
 SPAN = {
     "name": "Bash",
@@ -113,6 +115,12 @@ def test_leaves_out(expression: str) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 def test_every_known_column_can_be_asked_for(column: str) -> None:
     assert Filter(f"{column} is not null").matches(SPAN)
+
+
+def test_every_attribute_that_spans_may_carry_can_be_asked_for() -> None:
+    for attribute in ATTRIBUTES:
+        key = re.sub(r"(?<=\.)[NMK](?=\.)", "0", attribute.key)
+        assert Filter(f"attributes.{key} = 'x'").matches({"attributes": {key: "x"}}), key
 
 
 @pytest.mark.parametrize(
