@@ -138,11 +138,20 @@ def _answered(turn: TurnDraft, last: Optional[CallDraft], ended: Optional[int]) 
 
 
 def _response(turn: TurnDraft) -> Optional[str]:
-    """The main agent's last text; with no transcript, what the Stop hook was told."""
+    """The main agent's last text; where the transcript ends before it, what Stop was told."""
+    if turn.stop_message is not None and _cut_before_answer(turn):
+        return turn.stop_message
     for call in reversed(list(turn.calls.values())):
         if call.agent_id is None and call.texts and call.kind is None:
             return "\n".join(call.texts)
     return turn.stop_message
+
+
+def _cut_before_answer(turn: TurnDraft) -> bool:
+    """Whether Stop told of an answer that the transcript does not have."""
+    last = turn.calls.get(turn.last_call_id or "")
+    answered = last is not None and last.finish_reason not in ("tool_use", None)
+    return turn.stop_ns is not None and turn.end is not None and not answered
 
 
 def _usage(turn: TurnDraft, hidden: set[str]) -> Usage:
@@ -173,6 +182,8 @@ def _final_gaps(r: Reading, turn: TurnDraft, hidden: set[str]) -> list[Gap]:
         gaps.append(Gap("model calls", "the session kept no transcript"))
     elif _hook_tools(r, turn):
         gaps.append(Gap("model call behind a tool", "only hooks told of the tool"))
+    if turn.has_lines and _cut_before_answer(turn):
+        gaps.append(Gap("last model call", "the transcript ends before it"))
     if not turn.has_lines and turn.hook_prompt is None:
         gaps.append(Gap("prompt", "no hook and no transcript told it"))
     steps = _steps(r, turn, None, hidden)
