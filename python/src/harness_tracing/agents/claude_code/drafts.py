@@ -255,5 +255,6 @@ class State:
     seen: dict[str, Usage] = field(default_factory=dict)
     reported: dict[str, Usage] = field(default_factory=dict)
     reported_usd: Optional[float] = None
+    main_model: Optional[str] = None
     unattributed: dict[str, Usage] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)

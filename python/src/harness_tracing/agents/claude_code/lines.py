@@ -308,7 +308,20 @@ def _on_request(r: Reading, key: str, thread: Thread, value: Value, at_ns: Optio
     _take_messages(thread, call)
     _goes_on(turn, key)
     _add_call(r, turn, thread, key, call)
+    if key == MAIN:
+        _note_model(r, turn, call)
     r.mark(turn, at_ns)
+
+
+def _note_model(r: Reading, turn: TurnDraft, call: CallDraft) -> None:
+    """The main agent goes on with another model than before."""
+    before, r.state.main_model = r.state.main_model, call.model or r.state.main_model
+    if before is None or call.model in (None, before) or call.started_at_ns is None:
+        return
+    moment = MomentDraft("model:" + call.call_id, "model_switch", call.started_at_ns)
+    moment.details = {"from": before, "to": call.model}
+    turn.moments[moment.moment_id] = moment
+    r.touch(turn, "moment:" + moment.moment_id)
 
 
 def _invocation(parameters: Mapping[str, Any]) -> dict[str, Any]:

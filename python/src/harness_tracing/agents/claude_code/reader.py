@@ -125,6 +125,10 @@ class ClaudeReader:
 
     # -- time
 
+    def time_is(self, now_ns: int) -> None:
+        """What is fed from here on is seen at this time."""
+        self._r.state.now_ns = max(self._r.state.now_ns, now_ns)
+
     def tick(self, now_ns: int, agent_alive: bool) -> None:
         """Let time pass; closes what has waited long enough.
 
@@ -132,7 +136,7 @@ class ClaudeReader:
         hold more of a turn that seems to be over.
         """
         state = self._r.state
-        state.now_ns = max(state.now_ns, now_ns)
+        self.time_is(now_ns)
         compaction.settle_hooks_alone(self._r, over=False)
         if not agent_alive:
             self.close(now_ns, "died")
