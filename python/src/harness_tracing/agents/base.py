@@ -117,6 +117,9 @@ class Reader(Protocol):
     def restarted(self, file: str) -> None:
         """The file of that key begins anew: it was cut or replaced; its lines come again."""
 
+    def time_is(self, now_ns: int) -> None:
+        """What is fed from here on is seen at this time."""
+
     def tick(self, now_ns: int, agent_alive: bool) -> None:
         """Let time pass: closes turns whose waiting time is over.
 

@@ -14,7 +14,7 @@ from harness_tracing.agents.claude_code import transcript as t
 from harness_tracing.agents.claude_code.core import Reading
 from harness_tracing.agents.claude_code.drafts import End, HookTimes, TurnDraft
 from harness_tracing.agents.claude_code.ends import end_by_evidence
-from harness_tracing.agents.claude_code.lines import note_cause, queue_prompt
+from harness_tracing.agents.claude_code.prompts import note_cause, queue_prompt
 from harness_tracing.model import Failure
 
 Payload = Mapping[str, Any]
