@@ -77,7 +77,7 @@ def run_claude(folder: Path, prompt: str) -> tuple[Home, str]:
     """One `claude -p` with the plugin, in a copy of order-pricing; the home and the session id."""
     session_id = str(uuid.uuid4())
     with ScriptedModel(SCRIPTS, SUMMARY) as model:
-        home = Home.fresh(folder / "home", model.url)
+        home = Home.fresh(folder / "home", model.url, CLAUDE_CODE_MAX_RETRIES="2")
         home.always = ("--plugin-dir", str(PLUGIN))
         install(home.path / ".arize" / "harness")
         say(f"$ claude -p {prompt.split(' [[')[0]!r}")
@@ -170,7 +170,7 @@ def show(home: Home, session_id: str) -> int:
 
 def say(text: str) -> None:
     """A line of our own, set apart from what the commands print."""
-    print(f"\n{text}\n", flush=True)
+    print(f"\n{text}", flush=True)
 
 
 if __name__ == "__main__":
