@@ -8,32 +8,41 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import BinaryIO, Optional
 
 from harness_tracing.agents.base import Document, Item, Line, Listing, Reader, WantedFile
 from harness_tracing.spool import parse
 
 CHUNK_BYTES = 4 << 20
-FINGERPRINT_BYTES = 1024
+HEAD_BYTES = 1024
+TAIL_BYTES = 256
 DOCUMENT_CAP_BYTES = 16 << 20
 
 
 @dataclass
 class Position:
-    """How far a file has been read. `offset` is the begin of the first line not yet told."""
+    """How far a file has been read. `offset` is the begin of the first line not yet told.
+
+    `head` and `tail` are digests of the file's beginning and of what stands before `offset`:
+    by them a file that was rewritten in place is told from one that grew.
+    """
 
     path: str
     offset: int = 0
-    inode: int = 0
-    fingerprint: str = ""
+    head: str = ""
+    tail: str = ""
 
 
 @dataclass
 class Follower:
-    """The files of one session. `positions` is what a later reader goes on from."""
+    """The files of one session. `positions` is what a later reader goes on from.
+
+    `latest_ns` is when one of them last grew, as far as that was seen.
+    """
 
     positions: dict[str, Position] = field(default_factory=dict)
-    _stats: dict[str, tuple[int, int]] = field(default_factory=dict)
+    latest_ns: int = 0
+    _stats: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _once: set[str] = field(default_factory=set)
     _listings: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -71,35 +80,24 @@ class Follower:
         return [Document(file.key, text)]
 
     def _lines(self, file: WantedFile, reader: Reader) -> list[Item]:
-        position = self.positions.get(file.key)
         status = Path(file.path).stat()
-        if position is None:
-            position = self.positions[file.key] = Position(file.path, inode=status.st_ino)
-        elif (status.st_ino, status.st_size) == (position.inode, position.offset):
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if self._stats.get(file.key) == stamp:
             return []
+        position = self.positions.setdefault(file.key, Position(file.path))
+        self.latest_ns = max(self.latest_ns, status.st_mtime_ns)
         with Path(file.path).open("rb") as stream:
-            if self._is_another(position, file, status, stream.read(FINGERPRINT_BYTES)):
+            if position.offset and not _is_continued(position, stream):
                 reader.restarted(file.key)
-                position.offset, position.fingerprint = 0, ""
-            position.path, position.inode = file.path, status.st_ino
-            stream.seek(0)
-            if len(position.fingerprint) == 0:
-                position.fingerprint = _fingerprint(stream.read(FINGERPRINT_BYTES))
+                position.offset = 0
+            position.path = file.path
             stream.seek(position.offset)
-            return self._whole_lines(file.key, position, stream.read(CHUNK_BYTES), reader)
-
-    def _is_another(
-        self, position: Position, file: WantedFile, status: os.stat_result, head: bytes
-    ) -> bool:
-        """Whether this is not the file read so far: cut, replaced, or another one in its place.
-
-        A file that was moved has the same beginning; reading goes on where it was.
-        """
-        if status.st_size < position.offset:
-            return True
-        if status.st_ino == position.inode and file.path == position.path:
-            return False
-        return position.offset > 0 and not _same_start(position.fingerprint, head)
+            content = stream.read(CHUNK_BYTES)
+            items = self._whole_lines(file.key, position, content, reader)
+            position.head, position.tail = _digests(stream, position.offset)
+        if len(content) < CHUNK_BYTES:
+            self._stats[file.key] = stamp
+        return items
 
     def _whole_lines(
         self, key: str, position: Position, content: bytes, reader: Reader
@@ -144,10 +142,21 @@ def _line(key: str, raw: bytes, offset: int, skipped: tuple[bytes, ...]) -> Opti
     return Line(key, value if isinstance(value, dict) else None, offset)
 
 
-def _fingerprint(head: bytes) -> str:
-    return f"{len(head)}:{hashlib.sha256(head).hexdigest()[:32]}"
+def _is_continued(position: Position, stream: BinaryIO) -> bool:
+    """Whether this file goes on from where we were: not cut, rewritten or another one.
+
+    A file that was moved has the same beginning and end; reading goes on where it was.
+    """
+    return (position.head, position.tail) == _digests(stream, position.offset)
 
 
-def _same_start(fingerprint: str, head: bytes) -> bool:
-    length = int(fingerprint.partition(":")[0] or 0)
-    return _fingerprint(head[:length]) == fingerprint
+def _digests(stream: BinaryIO, offset: int) -> tuple[str, str]:
+    """What stands at the file's beginning and before `offset`; shorter when the file is."""
+    stream.seek(0)
+    head = stream.read(min(HEAD_BYTES, offset))
+    stream.seek(max(0, offset - TAIL_BYTES))
+    return _digest(head), _digest(stream.read(min(TAIL_BYTES, offset)))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=12).hexdigest()

@@ -45,7 +45,21 @@ class FileLock:
             os.close(descriptor)
             return False
         self._descriptor = descriptor
+        if not self.holds():
+            # The file was removed between opening and locking it: another one may be locked now.
+            self.release()
+            return False
         return True
+
+    def holds(self) -> bool:
+        """Whether we have the lock, and the file at our path is still the one we locked."""
+        if self._descriptor is None:
+            return False
+        try:
+            ours, there = os.fstat(self._descriptor), self.path.stat()
+        except OSError:
+            return False
+        return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
 
     def release(self) -> None:
         """Give the lock back."""

@@ -13,22 +13,17 @@ import time
 from pathlib import Path
 from typing import Optional
 
-from harness_tracing import agents
+from harness_tracing import agents, spool
 from harness_tracing.errors import StoreNewerError, TracerError
-from harness_tracing.log import agent_log
+from harness_tracing.log import log_to
 from harness_tracing.paths import Home
-from harness_tracing.worker.process import (
-    Presence,
-    Session,
-    Worker,
-    detach,
-    hand_over,
-    open_store,
-    start_worker,
-)
-from harness_tracing.worker.retention import keep_retention
-from harness_tracing.worker.session import SessionWork, settings_for
+from harness_tracing.worker.life import live
+from harness_tracing.worker.presence import Presence, Session
+from harness_tracing.worker.process import detach, hand_over, start_worker
 from harness_tracing.worker.sweep import sweep
+
+SWEEP_S = 600.0
+COMMON_S = 30.0
 
 
 def _arguments(words: list[str]) -> argparse.Namespace:
@@ -47,44 +42,35 @@ def main(words: list[str]) -> int:
     home = Home(Path(arguments.home))
     detach()
     os.umask(0o077)
-    if arguments.sweep or not arguments.session:
-        sweep(home, env, deadline_s=600.0)
-        return 0
-    session = Session(home, arguments.agent, arguments.session)
-    return _work(session, env, words)
-
-
-def _work(session: Session, env: dict[str, str], words: list[str]) -> int:
-    agent = agents.get(session.agent)
-    settings = settings_for(agent, env)
-    log = agent_log(settings, agent.name)
-    presence = Presence(session.folder)
-    if not presence.enter():
-        return 0
+    log = log_to(home.logs / f"{arguments.agent or 'sweep'}.log", arguments.agent or "sweep")
     try:
-        with open_store(session.home, log) as store:
-            work = SessionWork(session.home, agent.name, session.session_id, settings, store, log)
-
-            def sweep_others() -> None:
-                sweep(session.home, env, own=session, log=log)
-                keep_retention(settings, store, log, time.time_ns())
-
-            Worker(session, work, presence, sweep_others).run()
-            for moved in dict.fromkeys(work.moved):
-                start_worker(session.home, agent.name, moved, env)
+        if arguments.sweep or not arguments.session:
+            sweep(home, env, deadline_s=SWEEP_S)
+        elif arguments.agent in agents.names():
+            _work(Session(home, arguments.agent, arguments.session), env)
     except StoreNewerError:
-        presence.leave()
-        return hand_over(session.home, words, log)
+        return hand_over(home, words, log)
     except TracerError as error:
-        log.error("session %s: %s", session.session_id, error)
-        return 0
-    except Exception:
-        # The edge of the process: say it where a user can find it; events stay in the spool.
-        log.exception("session %s: the worker stopped", session.session_id)
-        return 0
-    finally:
-        presence.leave()
+        log.error("%s", error)
     return 0
+
+
+def _work(session: Session, env: dict[str, str]) -> None:
+    if session.session_id == spool.COMMON:
+        _file_common(session, env)
+    elif spool.is_ours(session.folder):
+        live(session, env, Presence(session.folder))
+
+
+def _file_common(session: Session, env: dict[str, str]) -> None:
+    """Events that capture could not file: payloads name their sessions, once they are whole."""
+    until = time.monotonic() + COMMON_S
+    while time.monotonic() < until:
+        for session_id in spool.file_common(session.home, session.agent, time.time_ns()):
+            start_worker(Session(session.home, session.agent, session_id), env)
+        if not spool.event_files(session.folder):
+            return
+        time.sleep(1.0)
 
 
 def _entry(argv: Optional[list[str]] = None) -> int:

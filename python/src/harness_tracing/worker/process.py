@@ -10,182 +10,193 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional, Protocol
 
-from harness_tracing.errors import StoreError, StoreNewerError
-from harness_tracing.locks import FileLock
 from harness_tracing.paths import Home
-from harness_tracing.store import Store
-from harness_tracing.worker.session import SessionWork
-
-HEARTBEAT_S = 10.0
-# capture.sh takes a worker for live while its pid file's time is ahead of the event's.
-AHEAD_S = 30.0
-IDLE_S = 60.0
-SWEEP_AFTER_S = 1.0
-BUSY_POLL_S = 0.05
-TURN_POLL_S = 0.2
-IDLE_POLL_S = 1.0
-RETRY_S = 5.0
+from harness_tracing.spool import FolderWatch
+from harness_tracing.worker.presence import PACE, Pace, Presence, Session
 
 
-@dataclass(frozen=True)
-class Session:
-    """Which session a worker is for."""
+class Work(Protocol):
+    """What a worker does, as `SessionWork` does it."""
 
-    home: Home
-    agent: str
-    session_id: str
+    moved: list[str]
+
+    def step(self) -> bool:
+        """Read all there is, let time pass, store what changed. True when anything was new."""
+
+    def agent_alive(self) -> bool:
+        """Whether the agent's process is there."""
 
     @property
-    def folder(self) -> Path:
-        """Its folder in the spool."""
-        return self.home.session_spool(self.agent, self.session_id)
+    def left(self) -> int:
+        """How many events lie in the spool that have not been taken in."""
+
+    @property
+    def unseen(self) -> bool:
+        """Whether events lie in the spool that have not even been looked at."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether moments alone will settle something."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended and everything of it is stored."""
+
+    @property
+    def has_open_turn(self) -> bool:
+        """Whether a turn is not told as final yet."""
 
 
-class Presence:
-    """The lock that makes a worker single, and the pid file by which hooks see it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._lock = FileLock(folder / "worker.lock")
-        self._pid_file = folder / "worker.pid"
-        self._beaten = 0.0
-
-    def enter(self) -> bool:
-        """Become the session's worker; False when another one is."""
-        if not self._lock.acquire():
-            return False
-        self.beat(force=True)
-        return True
-
-    def is_free(self) -> bool:
-        """Whether the session has no worker at this moment."""
-        free = self._lock.acquire()
-        self._lock.release()
-        return free
-
-    def beat(self, force: bool = False) -> None:
-        """Say that this worker lives."""
-        if not force and time.monotonic() - self._beaten < HEARTBEAT_S:
-            return
-        self._beaten = time.monotonic()
-        ahead = time.time() + AHEAD_S
-        with suppress(OSError):
-            descriptor = os.open(self._pid_file, os.O_WRONLY | os.O_CREAT, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-                stream.truncate(0)
-                stream.write(f"{os.getpid()}\n")
-            os.utime(self._pid_file, (ahead, ahead))
-
-    def hide(self) -> None:
-        """From now on hooks start a new worker."""
-        with suppress(OSError):
-            self._pid_file.unlink()
-
-    def leave(self) -> None:
-        """Let another worker have the session."""
-        self.hide()
-        self._lock.release()
-
-
-def flush_requests(folder: Path) -> list[Path]:
-    """The files by which `harness flush` asks a live worker to settle what it can."""
-    return sorted(folder.glob("flush.*"))
+class StoreGoneError(Exception):
+    """The store's file was moved away or removed while we had it open."""
 
 
 class Worker:
-    """Works on one session until that is over, its agent is dead, or nothing happens."""
+    """Works on one session until that is over, its agent is dead, or nothing happens.
+
+    `sweep` looks after forsaken sessions, `start` has another session worked on. Raises
+    StoreGoneError when the store's file is not the one any more that was there at first.
+    """
 
     def __init__(
         self,
         session: Session,
-        work: SessionWork,
+        work: Work,
         presence: Presence,
+        *,
         sweep: Callable[[], object],
+        start: Callable[[str], object],
+        pace: Pace = PACE,
     ) -> None:
-        self.session, self.work, self.presence, self.sweep = session, work, presence, sweep
+        self.session, self.work, self.presence = session, work, presence
+        self._sweep, self._start, self._pace = sweep, start, pace
         self._quiet_since = time.monotonic()
         self._swept = False
+        self._store_file = _identity(session.home.store)
+        self._watch = FolderWatch(session.folder)
+        self._requests: list[Path] = []
 
     def run(self) -> None:
         """Work until it is time to leave; the lock is free after."""
-        while True:
-            self._until_leaving()
+        while self._until_leaving():
             if not self._swept:
                 self._swept = True
-                self.sweep()
+                self._sweep()
             # Whoever fires a hook from here on sees no worker and starts one; an event that
             # came before that is found by looking once more.
             self.presence.leave()
-            if not self.work.unseen:
-                return
-            if not self.presence.enter():
+            if not self.work.unseen or not self.presence.enter():
                 return
 
-    def _until_leaving(self) -> None:
-        while self.session.home.root.exists():
-            new = self.work.step()
+    def _until_leaving(self) -> bool:
+        """Work; False when the session's folder is not ours any more."""
+        while self.presence.holds():
+            # Asked before, so that the answer covers all that had happened then.
+            if self._requests or self._watch.changed():
+                self._requests = flush_requests(self.session.folder)
+            new = self._step()
             self.presence.beat()
-            requests = flush_requests(self.session.folder)
-            settled = not (new or self.work.waiting or self.work.reader.pending())
-            if requests and settled:
-                for request in requests:
-                    with suppress(OSError):
-                        request.unlink()
             if new:
                 self._quiet_since = time.monotonic()
-            elif not requests:
+            elif self._requests and not self.work.pending and not self.work.left:
+                answer(self._requests)
+            elif not self._requests:
                 self._sweep_once()
                 if self._may_leave():
-                    return
-            time.sleep(self._pause(new, bool(requests)))
+                    return True
+            time.sleep(self._pause(new))
+        return False
+
+    def _step(self) -> bool:
+        if _identity(self.session.home.store) != self._store_file:
+            raise StoreGoneError
+        new = self.work.step()
+        for session_id in dict.fromkeys(self.work.moved):
+            self._start(session_id)
+        self.work.moved.clear()
+        return new
 
     def _sweep_once(self) -> None:
         """Look after forsaken sessions, once, when the own one is quiet."""
-        if not self._swept and time.monotonic() - self._quiet_since > SWEEP_AFTER_S:
+        quiet_s = time.monotonic() - self._quiet_since
+        if not self._swept and quiet_s > self._pace.sweep_after_s:
             self._swept = True
-            self.sweep()
+            self._sweep()
 
     def _may_leave(self) -> bool:
-        if self.work.done or not self.work.agent_alive():
-            return not self.work.reader.pending()
-        if self.work.has_open_turn or self.work.reader.pending():
+        if self.work.pending or self.work.left:
             return False
-        return time.monotonic() - self._quiet_since > IDLE_S
+        if self.work.over or not self.work.agent_alive():
+            return True
+        quiet_s = time.monotonic() - self._quiet_since
+        return not self.work.has_open_turn and quiet_s > self._pace.idle_s
 
-    def _pause(self, new: bool, asked: bool) -> float:
-        if new or asked or self.work.reader.pending():
-            return BUSY_POLL_S
-        return TURN_POLL_S if self.work.has_open_turn else IDLE_POLL_S
-
-
-def open_store(home: Home, log: logging.Logger) -> Store:
-    """Open the store; a full disk is waited out for as long as the home folder is there."""
-    while True:
-        try:
-            return Store.open(home.store)
-        except StoreNewerError:
-            raise
-        except StoreError as error:
-            log.error("%s", error)
-            time.sleep(RETRY_S)
-            if not home.root.exists():
-                raise
+    def _pause(self, new: bool) -> float:
+        if new or self._requests or self.work.pending:
+            return self._pace.busy_poll_s
+        return self._pace.turn_poll_s if self.work.has_open_turn else self._pace.idle_poll_s
 
 
-def command(home: Home, agent: str, session_id: str) -> list[str]:
+def _identity(path: Path) -> Optional[tuple[int, int]]:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+# -- being asked to settle what can be settled
+
+
+def flush_requests(folder: Path) -> list[Path]:
+    """The files by which `harness flush` asks a live worker to settle what it can."""
+    found = []
+    for request in sorted(folder.glob("flush.*")):
+        with suppress(OSError):
+            if request.stat().st_size == 0:
+                found.append(request)
+    return found
+
+
+def answer(requests: list[Path], why: str = "") -> None:
+    """Say that all is settled: the file goes; or why it cannot be: the reason stands in it."""
+    for request in requests:
+        with suppress(OSError):
+            if not why:
+                request.unlink()
+                continue
+            # Only where it still lies: who asked may have given up.
+            with open(os.open(request, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as file:
+                file.write(why)
+
+
+# -- processes
+
+
+def command(home: Home, *arguments: str) -> list[str]:
     """How a worker of this installation is started."""
     words = [sys.executable, "-I", "-B", "-m", "harness_tracing.worker", "--home", str(home.root)]
-    return [*words, "--agent", agent, "--session", session_id]
+    return [*words, *arguments]
 
 
-def start_worker(home: Home, agent: str, session_id: str, env: Mapping[str, str]) -> None:
+def start_worker(session: Session, env: Mapping[str, str]) -> None:
     """Start a detached worker for another session."""
+    words = ("--agent", session.agent, "--session", session.session_id)
+    _start(command(session.home, *words), env)
+
+
+def start_sweep(home: Home, env: Mapping[str, str]) -> None:
+    """Start a detached process that looks after forsaken sessions: our own need not wait."""
+    _start(command(home, "--sweep"), env)
+
+
+def _start(words: list[str], env: Mapping[str, str]) -> None:
     with suppress(OSError):
         subprocess.Popen(
-            command(home, agent, session_id),
+            words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -206,7 +217,7 @@ def detach() -> None:
 def hand_over(home: Home, arguments: list[str], log: logging.Logger) -> int:
     """The store is newer than we are: let the installed version go on with the session."""
     current = home.current / "bin" / "python"
-    if not current.exists() or current.resolve() == Path(sys.executable).resolve():
+    if not current.exists() or home.current.resolve() == Path(sys.prefix).resolve():
         log.error("the store was written by a newer version; events wait until that is installed")
         return 0
     words = [str(current), "-I", "-B", "-m", "harness_tracing.worker", *arguments]

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
 import msgspec
-import psutil
 
-from harness_tracing import agents, config, spool
+from harness_tracing import agents, spool
 from harness_tracing.agents.base import Agent, Changes, HookEvent, Item, Reader, TurnChange
 from harness_tracing.config import Settings
 from harness_tracing.follow import Follower, Position
 from harness_tracing.model import (
+    Gap,
     Message,
     ModelCall,
     Repository,
@@ -30,29 +29,59 @@ from harness_tracing.model import (
     step_id,
     trace_id,
 )
-from harness_tracing.paths import Home
 from harness_tracing.prices import Priced, PriceTable, price
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
 from harness_tracing.repository import read_repository
-from harness_tracing.spool import SpoolFile
+from harness_tracing.spool import FolderWatch, SpoolFile
 from harness_tracing.store import SessionChange, Store, TurnWrite
+from harness_tracing.worker.presence import Session
+from harness_tracing.worker.processes import is_running, started_at, was_running
 
-# File times are coarse: a folder touched this recently may have changed again since.
-COARSE_CLOCK_NS = 50_000_000
 # Agents whose process is not known are taken for dead after a day without a sign of life.
 UNKNOWN_AGENT_NS = 86_400 * 10**9
 
 Clock = Callable[[], int]
 
 
+class SteadyClock:
+    """Unix ns that never go back and never stand still: what waiting times are measured with.
+
+    A clock that is set back by an hour must not make a wait of a second one of an hour.
+    """
+
+    def __init__(
+        self,
+        wall: Clock = time.time_ns,
+        steady: Clock = time.monotonic_ns,
+    ) -> None:
+        self._wall, self._steady = wall, steady
+        self._now_ns, self._looked_ns = wall(), steady()
+
+    def not_before(self, at_ns: int) -> None:
+        """Go on from the time a worker before us had reached."""
+        self._now_ns = max(self._now_ns, at_ns)
+
+    def __call__(self) -> int:
+        """Now."""
+        steady_ns = self._steady()
+        elapsed_ns, self._looked_ns = steady_ns - self._looked_ns, steady_ns
+        self._now_ns = max(self._now_ns + elapsed_ns, self._wall())
+        return self._now_ns
+
+
 @dataclass(frozen=True)
 class Saved:
-    """What the store keeps for the next worker: the reader's state and how far files were read."""
+    """What the store keeps for the next worker: the reader's state and how far files were read.
+
+    `taken` are the events this state holds, as name and time: they are removed from the spool
+    afterwards, and whoever finds one there again must not take it in twice. `now_ns` is the
+    worker's clock, which a clock set back does not put back.
+    """
 
     reader: bytes
     positions: dict[str, Position]
-    pid: Optional[int] = None
-    pid_started_at_ns: Optional[int] = None
+    taken: tuple[tuple[str, int], ...] = ()
+    now_ns: int = 0
 
 
 class SessionWork:
@@ -60,31 +89,31 @@ class SessionWork:
 
     def __init__(
         self,
-        home: Home,
-        agent_name: str,
-        session_id: str,
+        session: Session,
         settings: Settings,
         store: Store,
         log: logging.Logger,
-        clock: Clock = time.time_ns,
+        clock: Optional[Clock] = None,
     ) -> None:
-        self.folder = home.session_spool(agent_name, session_id)
-        self.home, self.session_id = home, session_id
-        self.agent: Agent = agents.get(agent_name)
-        self.settings, self.store, self.log, self.clock = settings, store, log, clock
+        self.folder, self.home, self.session_id = session.folder, session.home, session.session_id
+        self.agent: Agent = agents.get(session.agent)
+        self.settings, self.store, self.log = settings, store, log
+        self._steady = SteadyClock()
+        self.clock: Clock = clock or self._steady
         self.policy = Policy.of(settings)
         self.reader: Reader
         self._follower = Follower()
         self._fed: dict[str, SpoolFile] = {}
+        self._spoiled: set[str] = set()
         self._unread: set[str] = set()
-        self._folder_seen_ns = -1
+        self._watch = FolderWatch(self.folder)
         self._repositories: dict[str, Repository] = {}
         self._prices: Optional[PriceTable] = None
         self._costs: dict[str, dict[str, Priced]] = {}
         self._pid: Optional[int] = None
-        self._pid_started_ns: Optional[int] = None
+        self._pid_started: Optional[int] = None
+        self._dropped = spool.dropped(self.folder)
         self.moved: list[str] = []
-        self.active_ns = clock()
         self._resume()
 
     def _resume(self) -> None:
@@ -95,7 +124,15 @@ class SessionWork:
                 saved = msgspec.json.decode(raw, type=Saved)
         if saved is not None:
             self._follower = Follower(dict(saved.positions))
-            self._pid, self._pid_started_ns = saved.pid, saved.pid_started_at_ns
+            self._steady.not_before(saved.now_ns)
+            taken = set(saved.taken)
+            for file in spool.event_files(self.folder):
+                if (file.key, file.at_ns) in taken:
+                    file.path.unlink(missing_ok=True)
+        row = self.store.session(self.session_id, self.agent.name)
+        if row is not None and row.session_id == self.session_id:
+            self._pid, self._pid_started = row.session.pid, row.session.pid_started_at_ns
+        self._sign_ns = (row.last_event_ns if row is not None else None) or time.time_ns()
         state = saved.reader if saved is not None else None
         self.reader = self.agent.reader(self.session_id, self.settings.project, state)
 
@@ -103,6 +140,7 @@ class SessionWork:
 
     def step(self) -> bool:
         """Read all there is, let time pass, store what changed. True when anything was new."""
+        self.reader.time_is(self.clock())
         new = self._read_all()
         alive = self.agent_alive()
         if not alive:
@@ -113,8 +151,6 @@ class SessionWork:
         if not alive or self.reader.session_over():
             # Without a turn there is nothing to store, and nothing to keep events for.
             self._let_go(idle=True)
-        if new or stored:
-            self.active_ns = self.clock()
         return new or stored
 
     def _read_all(self) -> bool:
@@ -132,20 +168,14 @@ class SessionWork:
         return self._follower.new_items(self.reader.wanted_files(), self.reader)
 
     def _new_events(self) -> list[HookEvent]:
-        try:
-            touched_ns = self.folder.stat().st_mtime_ns
-        except OSError:
+        if not self._unread and not self._watch.changed():
             return []
-        if touched_ns == self._folder_seen_ns and not self._unread:
-            return []
-        settled = self.clock() - touched_ns > COARSE_CLOCK_NS
-        self._folder_seen_ns = touched_ns if settled else -1
         files = spool.event_files(self.folder, self._fed)
         return [event for event in map(self._event, files) if event is not None]
 
     def _event(self, file: SpoolFile) -> Optional[HookEvent]:
         try:
-            event = spool.read_event(file, self.clock())
+            event = spool.read_event(file, time.time_ns())
         except OSError:
             return None
         if event is None:
@@ -154,16 +184,17 @@ class SessionWork:
         self._unread.discard(file.key)
         if event.payload is None:
             self.log.warning("%s is no JSON and goes to quarantine", file.path)
-            spool.quarantine(self.home, file)
-            return event
-        named = spool.session_of(event.payload)
+            self._spoiled.add(file.key)
+        named = spool.session_of(event.payload or {})
         if named is not None and named != self.session_id:
-            spool.move(file, self.home.session_spool(self.agent.name, named))
-            self.moved.append(named)
+            if spool.move(file, self.home.session_spool(self.agent.name, named)):
+                self.moved.append(named)
+            else:
+                self._unread.add(file.key)
             return None
         self._fed[file.key] = file
-        if event.pid is not None and event.pid != self._pid:
-            self._pid, self._pid_started_ns = event.pid, started_at_ns(event.pid)
+        self._sign_ns = max(self._sign_ns, file.at_ns)
+        self._note_process(event)
         if self.settings.verbose:
             self.log.info("%s at %d", event.name, event.at_ns)
         return event
@@ -190,11 +221,18 @@ class SessionWork:
     def agent_alive(self) -> bool:
         """Whether the agent's process is there: the same one, not another with its number."""
         if self._pid is None:
-            return self.clock() - self.active_ns < UNKNOWN_AGENT_NS
-        now_started = started_at_ns(self._pid)
-        if now_started is None:
-            return False
-        return self._pid_started_ns is None or now_started == self._pid_started_ns
+            last_ns = max(self._sign_ns, self._follower.latest_ns)
+            return time.time_ns() - last_ns < UNKNOWN_AGENT_NS
+        return is_running(self._pid, self._pid_started)
+
+    def _note_process(self, event: HookEvent) -> None:
+        """Note which process fired an event. In a container a new agent may have the old number."""
+        if event.pid is None:
+            return
+        if event.pid != self._pid:
+            self._pid, self._pid_started = event.pid, started_at(event.pid)
+        elif not self.agent_alive() and was_running(event.pid, event.at_ns):
+            self._pid_started = started_at(event.pid)
 
     # -- storing
 
@@ -207,7 +245,7 @@ class SessionWork:
             redact_session(changes.session, self.policy),
             user_id=self.settings.user_id,
             pid=self._pid,
-            pid_started_at_ns=self._pid_started_ns,
+            pid_started_at_ns=self._pid_started,
         )
         writes = tuple(self._turn_write(change) for change in changes.turns)
         self.store.write(SessionChange(session, writes, state))
@@ -222,8 +260,8 @@ class SessionWork:
             Saved(
                 reader=self.reader.snapshot(clean),
                 positions=self._follower.positions,
-                pid=self._pid,
-                pid_started_at_ns=self._pid_started_ns,
+                taken=tuple((file.key, file.at_ns) for file in self._fed.values()),
+                now_ns=self.clock(),
             )
         )
 
@@ -243,6 +281,9 @@ class SessionWork:
         if change.final:
             self._repositories.pop(turn.turn_id, None)
             self._costs.pop(turn.turn_id, None)
+        if self._dropped:
+            lost = Gap(f"{self._dropped} events of the session", "the spool outgrew its cap")
+            turn = replace(turn, gaps=(*turn.gaps, lost))
         turn = redact_turn(replace(turn, repository=repository), self.policy)
         return TurnWrite(turn, change.final, _total(priced), priced.unpriced)
 
@@ -271,20 +312,31 @@ class SessionWork:
             return
         for file in self._fed.values():
             with suppress(OSError):
-                file.path.unlink()
-        self._fed = {}
+                if file.key in self._spoiled:
+                    spool.quarantine(self.home, file)
+                else:
+                    file.path.unlink()
+        self._fed, self._spoiled = {}, set()
+        if self._dropped:
+            spool.told_of_dropped(self.folder)
+            self._dropped = 0
 
     # -- for the process around it
 
     @property
-    def done(self) -> bool:
-        """Whether the session is over and nothing of it waits."""
-        return self.reader.session_over() and not self.reader.pending() and not self.waiting
+    def pending(self) -> bool:
+        """Whether moments alone will settle something."""
+        return self.reader.pending()
 
     @property
-    def waiting(self) -> bool:
-        """Whether events lie in the spool that have not been taken in."""
-        return bool(self._unread) or self.unseen
+    def over(self) -> bool:
+        """Whether the session has ended and everything of it is stored."""
+        return self.reader.session_over()
+
+    @property
+    def left(self) -> int:
+        """How many events lie in the spool that have not been taken in."""
+        return len(spool.event_files(self.folder, self._fed))
 
     @property
     def unseen(self) -> bool:
@@ -299,41 +351,3 @@ class SessionWork:
 
 def _total(priced: Priced) -> Optional[float]:
     return None if priced.cost is None else priced.cost.total
-
-
-def started_at_ns(pid: int) -> Optional[int]:
-    """When a process started, Unix ns to 10 ms; None when there is no such process."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return int(process.create_time() * 100) * 10**7
-    except psutil.Error:
-        return None
-
-
-def settings_for(agent: Agent, env: Mapping[str, str]) -> Settings:
-    """The settings that hold for a session of an agent whose hook had this environment."""
-    project = env.get(agent.project_variable) if agent.project_variable else None
-    return _settings(agent, env, project)
-
-
-def settings_elsewhere(agent: Agent, env: Mapping[str, str], project: Optional[str]) -> Settings:
-    """The settings for another session, in `project`, than the one this environment is of.
-
-    What this environment has from its own project's files is nothing to do with the other.
-    """
-    own = env.get(agent.project_variable) if agent.project_variable else None
-    _, own_project_env = agent.settings_env(env, own)
-    neutral = {name: value for name, value in env.items() if own_project_env.get(name) != value}
-    return _settings(agent, neutral, project)
-
-
-def _settings(agent: Agent, env: Mapping[str, str], project: Optional[str]) -> Settings:
-    user_env, project_env = agent.settings_env(env, project)
-    return config.load(
-        env,
-        agent=agent.name,
-        user_env=user_env,
-        project_env=project_env,
-    )
