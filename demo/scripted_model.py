@@ -25,6 +25,10 @@ from typing import Any, Optional
 
 MARKER = re.compile(r"\[\[([a-z0-9_]+)\]\]")
 WORKING_DIRECTORY = re.compile(r"[Ww]orking directory: (\S+)")
+STARTED = {
+    "agent": re.compile(r"agentId: (\w+)"),
+    "task": re.compile(r"running in background with ID: (\w+)"),
+}
 SUMMARY_REQUEST = "create a detailed summary"
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -62,7 +66,11 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool call to ask for. ``{cwd}`` in a string argument becomes the session's folder."""
+    """A tool call to ask for.
+
+    In a string argument ``{cwd}`` becomes the session's folder, ``{agent}`` the sub-agent and
+    ``{task}`` the background command that a tool's result named last.
+    """
 
     name: str
     arguments: Mapping[str, Any]
@@ -74,8 +82,10 @@ class Step:
 
     `errors` are HTTP statuses that the first attempts get; `always_fails` is one that every
     attempt gets. `delay_s` passes before the reply begins. With `hangs` the stream stops
-    after its first piece of text and never goes on. `tokens` None: counts made from the
-    reply's number, so that no two replies of a server have the same.
+    after its first piece of text and never goes on; with `breaks_off` the connection is
+    closed in the middle of the last block. `blocks` are further content blocks as they go over
+    the wire, before the tools. `tokens` None: counts made from the reply's number, so that no
+    two replies of a server have the same.
     """
 
     text: Optional[str] = None
@@ -87,6 +97,8 @@ class Step:
     errors: tuple[int, ...] = ()
     always_fails: Optional[int] = None
     hangs: bool = False
+    breaks_off: bool = False
+    blocks: tuple[Mapping[str, Any], ...] = ()
 
 
 Scripts = Mapping[str, tuple[Step, ...]]
@@ -149,13 +161,16 @@ class Reply:
 
 
 def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    if block["type"] == "tool_use":
+    deltas: list[dict[str, Any]] = []
+    if block["type"] in ("tool_use", "server_tool_use"):
         empty, whole = {**block, "input": {}}, json.dumps(block["input"])
         deltas = [{"type": "input_json_delta", "partial_json": part} for part in _halves(whole)]
     elif block["type"] == "thinking":
         empty = {"type": "thinking", "thinking": "", "signature": ""}
         deltas = [{"type": "thinking_delta", "thinking": p} for p in _halves(block["thinking"])]
         deltas.append({"type": "signature_delta", "signature": block["signature"]})
+    elif block["type"] != "text":
+        empty = dict(block)
     else:
         empty = {"type": "text", "text": ""}
         deltas = [{"type": "text_delta", "text": part} for part in _halves(block["text"])]
@@ -163,6 +178,11 @@ def _block_events(index: int, block: Mapping[str, Any]) -> Iterator[dict[str, An
     for delta in deltas:
         yield {"type": "content_block_delta", "index": index, "delta": delta}
     yield {"type": "content_block_stop", "index": index}
+
+
+def _halfway(event: Mapping[str, Any], blocks: int) -> bool:
+    """Whether an event is the first piece of the last of so many blocks."""
+    return event["type"] == "content_block_delta" and event["index"] == blocks - 1
 
 
 def _halves(text: str) -> list[str]:
@@ -239,7 +259,7 @@ class ScriptedModel:
         """The log entry of a request and its answer: a Reply, or an HTTP status that fails it."""
         kind, marker, position, step = self._step(request)
         with self._lock:
-            cwd = self._folder(session_id, request)
+            named = {"cwd": self._folder(session_id, request), **_started(request)}
             turn = (session_id, marker, position, len(request["messages"]), kind)
             attempt = self._attempts[turn] = self._attempts.get(turn, 0) + 1
             entry: dict[str, Any] = {
@@ -259,7 +279,7 @@ class ScriptedModel:
                 entry["status"] = status
                 return entry, status
             self._numbers += 1
-            reply = _filled(step, self._numbers, str(request.get("model")), cwd)
+            reply = _filled(step, self._numbers, str(request.get("model")), named)
             entry.update(_truth(reply))
             return entry, reply
 
@@ -286,14 +306,22 @@ class ScriptedModel:
         return self._folders.get(session_id, ".")
 
 
-def _filled(step: Step, number: int, model: str, cwd: str) -> Reply:
+def _started(request: Mapping[str, Any]) -> dict[str, str]:
+    """What results of tools said they started last."""
+    results = json.dumps([m["content"] for m in request["messages"] if m["role"] == "user"])
+    found = {name: pattern.findall(results) for name, pattern in STARTED.items()}
+    return {name: ids[-1] for name, ids in found.items() if ids}
+
+
+def _filled(step: Step, number: int, model: str, named: Mapping[str, str]) -> Reply:
     content: list[Mapping[str, Any]] = []
     if step.thinking:
         content.append({"type": "thinking", "thinking": step.thinking, "signature": "c2lnbmVk"})
     if step.text:
         content.append({"type": "text", "text": step.text})
+    content.extend(step.blocks)
     for index, tool in enumerate(step.tools):
-        arguments = json.loads(json.dumps(tool.arguments).replace("{cwd}", cwd))
+        arguments = json.loads(_with_names(json.dumps(tool.arguments), named))
         tool_id = f"toolu_01scripted{number:08d}{index:02d}"
         content.append({"type": "tool_use", "id": tool_id, "name": tool.name, "input": arguments})
     tokens = step.tokens or Tokens(
@@ -305,6 +333,12 @@ def _filled(step: Step, number: int, model: str, cwd: str) -> Reply:
     )
     stop_reason = step.stop_reason or ("tool_use" if step.tools else "end_turn")
     return Reply(number, model, step, tokens, tuple(content), stop_reason)
+
+
+def _with_names(text: str, named: Mapping[str, str]) -> str:
+    for name, value in named.items():
+        text = text.replace("{" + name + "}", value)
+    return text
 
 
 def _truth(reply: Reply) -> dict[str, Any]:
@@ -374,6 +408,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             if reply.step.hangs and event["type"] == "content_block_delta":
                 self.model.stopped.wait()
+                return
+            if reply.step.breaks_off and _halfway(event, len(reply.content)):
                 return
         entry["complete"] = True
 

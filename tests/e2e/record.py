@@ -20,10 +20,15 @@ from typing import Any, Callable, Optional
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demo"))
 
 from claude_client import Home
+from rare_scripts import RARE_SCRIPTS
 from record_cases import CASES, DUMP, Take
+from record_rare_cases import RARE_CASES
+from record_terminal_cases import TERMINAL_CASES
 from recording_text import cleaned, spoken
 from scenarios import SCRIPTS, SUMMARY
 from scripted_model import MARKER, ScriptedModel
+
+ALL_CASES = {**CASES, **RARE_CASES, **TERMINAL_CASES}
 
 
 def record(name: str, folder: Path) -> None:
@@ -31,14 +36,14 @@ def record(name: str, folder: Path) -> None:
     work = Path(tempfile.mkdtemp(prefix="record-"))
     calls = work / "calls"
     calls.mkdir()
-    with ScriptedModel(SCRIPTS, SUMMARY) as model:
+    with ScriptedModel({**SCRIPTS, **RARE_SCRIPTS}, SUMMARY) as model:
         home = Home.fresh(work / "home", model.url)
         version = home.run("--version").stdout.split()[0]
         take = Take(home, model, calls, version)
         home.write_settings(take.hooks())
-        CASES[name](take)
+        ALL_CASES[name](take)
         time.sleep(0.5)
-        write(take, CASES[name], folder / name)
+        write(take, ALL_CASES[name], folder / name)
     shutil.rmtree(work)
 
 
@@ -127,7 +132,8 @@ def _moved_to(name: str, files: Mapping[str, str]) -> str:
 def right_answer(take: Take, case: Callable[[Take], None], moved: Moved) -> dict[str, Any]:
     """expected.json: what the server answered, and what the case knows beyond it."""
     agents = agents_by_tool(take)
-    log = [entry for entry in take.model.log if entry["status"] == 200]
+    kept = replies_kept(take)
+    log = [e for e in take.model.log if e["status"] == 200 and (e["complete"] or kept(e))]
     started_by = {}
     for entry in log:
         for tool in entry["tools"]:
@@ -136,12 +142,13 @@ def right_answer(take: Take, case: Callable[[Take], None], moved: Moved) -> dict
     calls, tools = [], []
     for entry in log:
         agent_id, parent = agents.get(started_by.get(entry["marker"] or "", ""), (None, None))
-        calls.append(_call(entry, agent_id, parent))
+        calls.append(_call(entry, agent_id, parent, bool(kept(entry))))
+        if not entry["complete"]:
+            calls[-1].update(stream_cut=True, completion=None, **kept(entry))
+            continue
         for tool in entry["tools"]:
-            status = next(
-                (s for part, s in take.tool_status.items() if part in json.dumps(tool["input"])),
-                "ok",
-            )
+            asked = tool["name"] + json.dumps(tool["input"])
+            status = next((s for part, s in take.tool_status.items() if part in asked), "ok")
             tools.append(
                 {
                     "id": tool["id"],
@@ -151,37 +158,57 @@ def right_answer(take: Take, case: Callable[[Take], None], moved: Moved) -> dict
                     "session_id": entry["session_id"],
                 }
             )
-    prompts = [e["prompt_id"] for e in take.events("UserPromptSubmit")]
-    prompts = list(dict.fromkeys(prompts))
-    turns = [{**turn, "prompt_id": pid} for turn, pid in zip(take.turns, prompts)]
-    assert len(turns) == len(take.turns) == len(prompts), (turns, prompts)
     tokens = {
-        key: sum(call[key] for call in calls)
+        key: sum(call[key] or 0 for call in calls)
         for key in ("prompt", "completion", "cache_read", "cache_write")
     }
     return {
         "client": "Claude Code",
         "version": take.version,
-        "turns": turns,
+        "turns": with_prompt_ids(take),
         "model_calls": len(calls),
         "failed_model_calls": len(take.model.log) - len(log),
         "tools": tools,
-        "subagents": len(agents),
+        "subagents": len(agents) + take.agents_woken,
         "tokens": {**tokens, "reasoning": None},
         "calls": calls,
         "not_known": take.not_known,
         "what": (case.__doc__ or "").strip(),
-        "session_id": log[0]["session_id"],
+        "session_id": take.model.log[0]["session_id"],
         **dict.fromkeys(take.cannot_be_seen),
     }
 
 
+def with_prompt_ids(take: Take) -> list[dict[str, Any]]:
+    """The turns, with the ids that hooks gave their prompts; not every turn has a hook."""
+    told = [(e["prompt"][:80], e["prompt_id"]) for e in take.events("UserPromptSubmit")]
+    turns = []
+    for turn in take.turns:
+        own = next((each for each in told if each[0] == turn["prompt"]), None)
+        if own is not None:
+            told = [each for each in told if each[1] != own[1]]
+        turns.append({**turn, "prompt_id": own[1] if own else None})
+    return turns
+
+
+def replies_kept(take: Take) -> Callable[[Mapping[str, Any]], dict[str, int]]:
+    """What a transcript says a reply's output was, as {"completion_in_transcript": tokens}."""
+    found = {}
+    for path in (take.home.path / ".claude" / "projects").rglob("*.jsonl"):
+        for line in path.read_text("utf-8").split("\n"):
+            message = json.loads(line).get("message") or {} if '"assistant"' in line else {}
+            if "usage" in message:
+                tokens = message["usage"]["output_tokens"]
+                found[message["id"]] = {"completion_in_transcript": tokens}
+    return lambda entry: found.get(entry["message_id"], {})
+
+
 def _call(
-    entry: Mapping[str, Any], agent_id: Optional[str], parent: Optional[str]
+    entry: Mapping[str, Any], agent_id: Optional[str], parent: Optional[str], in_transcript: bool
 ) -> dict[str, Any]:
     usage = entry["usage"]
     written = usage["cache_write_5m"] + usage["cache_write_1h"]
-    kind = {} if entry["kind"] == "main" else {"kind": entry["kind"]}
+    kind = {"kind": "compaction"} if entry["kind"] == "compaction" else {}
     return {
         "id": entry["message_id"],
         "request_id": entry["request_id"],
@@ -189,7 +216,7 @@ def _call(
         "agent_id": agent_id,
         "parent_agent_id": parent,
         "session_id": entry["session_id"],
-        "in_transcript": entry["kind"] == "main",
+        "in_transcript": in_transcript,
         "stop_reason": entry["stop_reason"],
         "prompt": usage["input"] + usage["cache_read"] + written,
         "completion": usage["output"],
@@ -232,7 +259,7 @@ def readme(case: Callable[[Take], None], expected: Mapping[str, Any], take: Take
 def main() -> None:
     """Record the cases named on the command line, or all."""
     folder = Path(sys.argv[1])
-    for name in sys.argv[2:] or CASES:
+    for name in sys.argv[2:] or ALL_CASES:
         print(name, flush=True)
         record(name, folder)
 

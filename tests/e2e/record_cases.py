@@ -37,6 +37,7 @@ class Take:
     version: str
     turns: list[dict[str, Any]] = field(default_factory=list)
     tool_status: dict[str, str] = field(default_factory=dict)
+    agents_woken: int = 0
     notes: list[str] = field(default_factory=list)
     cannot_be_seen: list[str] = field(default_factory=list)
     not_known: list[str] = field(default_factory=lambda: ["reasoning tokens"])

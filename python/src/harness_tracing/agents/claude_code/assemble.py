@@ -23,7 +23,7 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
     Of a final turn the steps of sub-agents that still run are left out: they follow later.
     """
     hidden = set(turn.left_running) if final else set()
-    steps = _steps(r, turn, only, hidden)
+    steps = _steps(r, turn, only, hidden, final)
     end = turn.end
     status: TurnStatus = end.status if end is not None and final else "open"
     started = _started(r, turn)
@@ -52,12 +52,14 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
     )
 
 
-def _steps(r: Reading, turn: TurnDraft, only: Optional[set[str]], hidden: set[str]) -> list[Step]:
+def _steps(
+    r: Reading, turn: TurnDraft, only: Optional[set[str]], hidden: set[str], final: bool
+) -> list[Step]:
     def wanted(name: str, agent_id: Optional[str]) -> bool:
         return (only is None or name in only) and agent_id not in hidden
 
     steps: list[Step] = [
-        build.build_call(call)
+        build.build_call(call, turn.end if final or turn.closed else None)
         for call in turn.calls.values()
         if wanted("call:" + call.call_id, call.agent_id)
     ]
@@ -121,7 +123,7 @@ def _started(r: Reading, turn: TurnDraft) -> int:
 def _ends(r: Reading, turn: TurnDraft, hidden: set[str]) -> list[int]:
     """When the turn's steps end: none of them may outlive it."""
     found = []
-    for step in _steps(r, turn, None, hidden):
+    for step in _steps(r, turn, None, hidden, True):
         if isinstance(step, Moment) and step.between_turns:
             continue
         found += [step.at_ns] if isinstance(step, Moment) else [step.started_at_ns or 0]
@@ -165,6 +167,9 @@ def _usage(turn: TurnDraft, hidden: set[str]) -> Usage:
 def _gaps(r: Reading, turn: TurnDraft, hidden: set[str], final: bool) -> list[Gap]:
     gaps = list(turn.gaps)
     calls = [c for c in turn.calls.values() if c.agent_id not in hidden]
+    if any(call.start_guessed for call in calls):
+        why = "the client wrote no api-request line for it"
+        gaps.append(Gap("exact start of a model call", why))
     if any(call.aborted for call in calls):
         gaps.append(
             Gap("output tokens of an interrupted call", "its stream was cut before the final count")
@@ -186,9 +191,12 @@ def _final_gaps(r: Reading, turn: TurnDraft, hidden: set[str]) -> list[Gap]:
         gaps.append(Gap("last model call", "the transcript ends before it"))
     if not turn.has_lines and turn.hook_prompt is None:
         gaps.append(Gap("prompt", "no hook and no transcript told it"))
-    steps = _steps(r, turn, None, hidden)
+    steps = _steps(r, turn, None, hidden, True)
     if any(isinstance(step, ToolCall) and step.status == "unknown" for step in steps):
         gaps.append(Gap("result of a tool", "neither transcript nor hook told it"))
+    calls = (c for c in turn.calls.values() if c.agent_id not in hidden)
+    if any(build.without_reply(call) for call in calls):
+        gaps.append(Gap("tokens of a call without a reply", "the client recorded nothing of it"))
     if any(owing.turn_id == turn.turn_id for owing in r.state.unpaid.values()):
         gaps.append(Gap("tokens of the compaction", "known only when the session ends"))
     gaps += [Gap("subagent still running", agent_id) for agent_id in sorted(hidden)]

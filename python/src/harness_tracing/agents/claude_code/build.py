@@ -8,6 +8,7 @@ from harness_tracing.agents.claude_code import transcript as t
 from harness_tracing.agents.claude_code.drafts import (
     AgentDraft,
     CallDraft,
+    End,
     Header,
     HookTimes,
     MomentDraft,
@@ -35,18 +36,22 @@ PROVIDER = "anthropic"
 NO_TIMES = HookTimes("", "")
 
 
-def build_call(call: CallDraft) -> ModelCall:
-    """A model call as the transcript tells it."""
+def build_call(call: CallDraft, end: Optional[End] = None) -> ModelCall:
+    """A model call as the transcript tells it; `end` is its turn's, when that is over."""
+    ended, error = call.ended_at_ns, call.error
+    if end is not None and without_reply(call):
+        ended = ended if ended is not None else end.at_ns
+        error = error or Failure("interrupted", "no reply to the request was recorded")
     return ModelCall(
         call_id=call.call_id,
         model=call.model,
         started_at_ns=call.started_at_ns,
-        ended_at_ns=_not_before(call.ended_at_ns, call.started_at_ns),
+        ended_at_ns=_not_before(ended, call.started_at_ns),
         usage=call_usage(call),
         input_messages=tuple(call.inputs),
         output=_output(call),
         finish_reason=call.finish_reason,
-        error=call.error,
+        error=error,
         request_id=call.request_id,
         message_id=call.message_id,
         agent_id=call.agent_id,
@@ -57,6 +62,11 @@ def build_call(call: CallDraft) -> ModelCall:
         provider=PROVIDER,
         parameters=call.parameters,
     )
+
+
+def without_reply(call: CallDraft) -> bool:
+    """Whether neither a reply to a request nor an error was written down."""
+    return not call.answered and call.error is None and call.kind is None
 
 
 def call_usage(call: CallDraft) -> Usage:
@@ -135,9 +145,13 @@ def _tool_output(tool: ToolDraft, times: HookTimes) -> Optional[str]:
 
 
 def _hook_result(tool: ToolDraft, times: HookTimes) -> Any:
-    if tool.result_at_ns is not None or isinstance(times.response, str):
+    """The structured result from the hook: of a sub-agent's tools the transcript has none."""
+    response = times.response
+    if isinstance(response, str) or (tool.result_at_ns is not None and tool.agent_id is None):
         return None
-    return times.response
+    if isinstance(response, dict) and response.get("persistedOutputPath"):
+        return {name: item for name, item in response.items() if name != "stdout"}
+    return response
 
 
 def _tool_status(tool: ToolDraft, times: HookTimes, turn: TurnDraft, signalled: bool) -> ToolStatus:

@@ -1,4 +1,4 @@
-"""Model calls in the transcript: requests, the blocks of their answers, attempts that failed."""
+"""Model calls: requests, the replies to them line by line, and what went wrong."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Optional
 from harness_tracing.agents.claude_code import transcript as t
 from harness_tracing.agents.claude_code.core import MAIN, Reading
 from harness_tracing.agents.claude_code.drafts import (
-    AgentDraft,
     CallDraft,
     End,
     MomentDraft,
+    Request,
     Thread,
     ToolDraft,
     TurnDraft,
@@ -19,32 +19,110 @@ from harness_tracing.agents.claude_code.drafts import (
 from harness_tracing.model import Failure
 
 Value = Mapping[str, Any]
+NO_REASON = Failure("unknown", "the client sent the request again and did not record why")
+
+
+# -- requests
 
 
 def on_request(r: Reading, key: str, thread: Thread, value: Value, at_ns: Optional[int]) -> None:
-    """An api-request line: a call begins, or the attempt before it failed."""
-    request = t.string(value.get("id"))
+    """An api-request line: the exact start of a call, and its parameters."""
+    call_id = t.string(value.get("id"))
     source = str(value.get("querySource") or "sdk")
-    turn = r.working_turn(key, at_ns)
-    if request is None or turn is None or not source.startswith(t.CONVERSATION_SOURCES):
+    if call_id is None or not source.startswith(t.CONVERSATION_SOURCES):
         return
-    call = CallDraft(request, agent_id=None if key == MAIN else key, started_at_ns=at_ns)
     parameters = t.mapping(value.get("params"))
-    call.model = t.string(parameters.get("model"))
-    call.parameters = _invocation(parameters)
+    model = t.string(parameters.get("model"))
+    request = Request(call_id, at_ns, model, _invocation(parameters))
+    if _known_already(r, request):
+        return
+    turn = r.current(key)
+    if key == MAIN and not thread.skipping and _must_wait(r, turn, at_ns):
+        r.state.held.append(request)
+        r.mark(None, None)
+    elif turn is not None:
+        _begin(r, turn, key, thread, request)
+
+
+def _known_already(r: Reading, request: Request) -> bool:
+    """Whether the reply to a request stands before it: an interactive session may begin so."""
+    for turn in r.open_turns():
+        call = turn.calls.get(request.call_id)
+        if call is None:
+            continue
+        if call.start_guessed and request.at_ns is not None:
+            call.started_at_ns, call.start_guessed = request.at_ns, False
+            call.parameters = {**request.parameters, **(call.parameters or {})}
+            r.touch(turn, "call:" + call.call_id)
+        return True
+    return False
+
+
+def _invocation(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("max_tokens", "temperature", "top_p", "thinking", "output_config", "speed")
+    return {name: parameters[name] for name in names if name in parameters}
+
+
+def _must_wait(r: Reading, turn: Optional[TurnDraft], at_ns: Optional[int]) -> bool:
+    """Whether a request may be another turn's than the last one's.
+
+    The interactive client writes it before the line of its prompt as often as after it.
+    """
+    if turn is None or r.state.branches or r.announced(at_ns) not in (None, turn):
+        return True
+    return turn.end is not None and turn.end.firm and (at_ns is None or at_ns > turn.end.at_ns)
+
+
+def release(r: Reading, turn: TurnDraft, thread: Thread, wanted: Optional[str]) -> None:
+    """Begin the waiting requests, now that their turn is known.
+
+    `wanted` is the one that is answered. While two processes work at once only that one is
+    surely this turn's; otherwise those before it are its failed attempts.
+    """
+    held, r.state.held = r.state.held, []
+    ids = [request.call_id for request in held]
+    if wanted is not None and wanted not in ids:
+        r.state.held = held
+        return
+    if wanted is not None and r.state.branches:
+        r.state.held = [request for request in held if request.call_id != wanted]
+        held = [request for request in held if request.call_id == wanted]
+    elif wanted is not None:
+        last = ids.index(wanted) + 1
+        held, r.state.held = held[:last], held[last:]
+    for request in held:
+        _begin(r, turn, MAIN, thread, request)
+
+
+def release_since(r: Reading, turn: TurnDraft, thread: Thread) -> None:
+    """Begin the requests that were sent since a turn's prompt and written before it."""
+    since_ns = turn.prompt_ns or 0
+    if not r.state.branches:
+        r.state.held = [q for q in r.state.held if q.at_ns is None or q.at_ns >= since_ns]
+        release(r, turn, thread, None)
+
+
+def _begin(r: Reading, turn: TurnDraft, key: str, thread: Thread, request: Request) -> None:
+    call = CallDraft(
+        request.call_id,
+        agent_id=None if key == MAIN else key,
+        model=request.model,
+        started_at_ns=request.at_ns,
+        parameters=request.parameters,
+    )
     before = turn.calls.get(thread.pending or "")
     if before is not None and not before.answered:
-        _retried(r, turn, before, at_ns)
+        _retried(r, turn, before, request.at_ns)
         call.attempt = before.attempt + 1
         call.inputs, before.inputs, call.earlier = before.inputs, [], before.earlier
     else:
         call.earlier = thread.count
-    _take_messages(thread, call)
+    _take_messages(r, thread, call)
     _goes_on(turn, key)
     _add_call(r, turn, thread, key, call)
     if key == MAIN:
         _note_model(r, turn, call)
-    r.mark(turn, at_ns)
+    r.mark(turn, request.at_ns)
 
 
 def _note_model(r: Reading, turn: TurnDraft, call: CallDraft) -> None:
@@ -58,21 +136,16 @@ def _note_model(r: Reading, turn: TurnDraft, call: CallDraft) -> None:
     r.touch(turn, "moment:" + moment.moment_id)
 
 
-def _invocation(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("max_tokens", "temperature", "top_p", "thinking", "output_config", "speed")
-    return {name: parameters[name] for name in names if name in parameters}
-
-
 def _retried(r: Reading, turn: TurnDraft, call: CallDraft, at_ns: Optional[int]) -> None:
     call.ended_at_ns = call.ended_at_ns or at_ns
     if call.error is None:
-        call.error = Failure("unknown", "the client sent the request again and did not record why")
+        call.error = NO_REASON
     r.touch(turn, "call:" + call.call_id)
 
 
-def _take_messages(thread: Thread, call: CallDraft) -> None:
+def _take_messages(r: Reading, thread: Thread, call: CallDraft) -> None:
     call.inputs = call.inputs + thread.messages
-    thread.count += len(thread.messages)
+    r.count(thread, len(thread.messages))
     thread.messages = []
 
 
@@ -93,32 +166,29 @@ def _add_call(r: Reading, turn: TurnDraft, thread: Thread, key: str, call: CallD
     r.touch(turn, "call:" + call.call_id)
 
 
-def on_assistant(r: Reading, key: str, thread: Thread, value: Value, at_ns: Optional[int]) -> None:
-    """One block of a model's answer; all lines of an answer repeat its usage."""
+# -- replies
+
+
+def on_reply(
+    r: Reading, key: str, thread: Thread, value: Value, at_ns: Optional[int]
+) -> Optional[tuple[TurnDraft, CallDraft]]:
+    """An assistant line: one block of a reply. None when it is no model's, or known already."""
     message = t.mapping(value.get("message"))
-    session_facts(r, value)
     if message.get("model") == t.SYNTHETIC_MODEL:
         if value.get("isApiErrorMessage"):
             _on_api_failure(r, key, thread, value, message, at_ns)
-        return
+        return None
     call, turn = _call_of(r, key, thread, value, message, at_ns)
     uuid = t.string(value.get("uuid"))
     if call is None or turn is None or (uuid is not None and uuid in call.lines):
-        return
+        return None
     call.lines.append(uuid or "")
-    _answer(r, turn, thread, call, value, message, at_ns)
+    _answer(r, thread, call, value, message, at_ns)
     for block in t.blocks(message.get("content")):
         _on_block(r, turn, call, block, at_ns)
-    if key == MAIN:
-        turn.feedback = False
-        if turn.stop_ns is not None and at_ns is not None and at_ns > turn.stop_ns:
-            turn.stop_ns = None
-    else:
-        agent_seen(r, turn, r.agent(turn, key), at_ns)
-        if call.texts:
-            r.agent(turn, key).response = "\n".join(call.texts)
     r.mark(turn, at_ns)
     r.touch(turn, "call:" + call.call_id)
+    return turn, call
 
 
 def _call_of(
@@ -135,7 +205,10 @@ def _call_of(
     turn = r.working_turn(key, at_ns)
     if turn is None:
         return None, None
+    thread = r.thread(key)
     reference = t.string(value.get("requestRef"))
+    if key == MAIN and reference is not None and reference not in turn.calls:
+        release(r, turn, thread, reference)
     if reference in turn.calls:
         return turn.calls[reference], turn
     for call in turn.calls.values():
@@ -146,26 +219,25 @@ def _call_of(
         return None, None
     started = thread.last_ns if thread.last_ns is not None else at_ns
     call = CallDraft(identity, agent_id=None if key == MAIN else key, started_at_ns=started)
+    call.start_guessed = True
     call.earlier = thread.count
-    _take_messages(thread, call)
+    _take_messages(r, thread, call)
     _goes_on(turn, key)
     _add_call(r, turn, thread, key, call)
-    r.gap(turn, "exact start of a model call", "the client wrote no api-request line for it")
     return call, turn
 
 
 def _answer(
     r: Reading,
-    turn: TurnDraft,
     thread: Thread,
     call: CallDraft,
     value: Value,
     message: Value,
     at_ns: Optional[int],
 ) -> None:
-    if not call.answered:
-        thread.count += 1
     first, call.answered = not call.answered, True
+    if first:
+        r.count(thread, 1)
     call.model = t.string(message.get("model")) or call.model
     call.request_id = t.string(value.get("requestId"))
     call.message_id = t.string(message.get("id"))
@@ -179,14 +251,20 @@ def _answer(
     if at_ns is not None:
         call.ended_at_ns = max(call.ended_at_ns or 0, at_ns)
     if first and not call.aborted:
-        count_usage(r, call.model, t.usage_of(call.raw_usage, True))
+        r.count_usage(call.model, t.usage_of(call.raw_usage, True))
 
 
-def count_usage(r: Reading, model: Optional[str], usage: Any) -> None:
-    """Add to what has been seen of a model's tokens: cost-state is held against it."""
-    name = model or ""
-    seen = r.state.seen.get(name)
-    r.state.seen[name] = usage if seen is None else seen + usage
+def on_cut_stream(r: Reading, key: str, at_ns: Optional[int]) -> None:
+    """The client goes on after a reply whose connection broke; it had made up the reply's end."""
+    turn = r.current(key)
+    call = turn.calls.get(r.thread(key).pending or "") if turn is not None else None
+    if turn is None or call is None:
+        return
+    call.error = Failure("interrupted", "the connection broke in the middle of the reply")
+    if call.answered:
+        call.aborted, call.finish_reason = True, None
+    r.mark(turn, at_ns)
+    r.touch(turn, "call:" + call.call_id)
 
 
 def _on_block(
@@ -201,12 +279,13 @@ def _on_block(
     elif kind == "redacted_thinking":
         call.was_thinking = True
         call.thoughts.append("[redacted by the provider]")
-    elif kind == "tool_use":
+    elif kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
         asked = t.tool_request(block)
         if asked is None:
             return
         call.tools.append(asked)
-        if asked.tool_use_id in turn.tools:
+        # Tools of the provider's run inside the reply: there is no call of the client's to show.
+        if kind != "tool_use" or asked.tool_use_id in turn.tools:
             return
         turn.tools[asked.tool_use_id] = ToolDraft(
             asked.tool_use_id,
@@ -218,6 +297,9 @@ def _on_block(
         )
         r.link_waiting(turn, asked.tool_use_id)
         r.touch(turn, "tool:" + asked.tool_use_id)
+
+
+# -- what went wrong
 
 
 def _on_api_failure(
@@ -233,8 +315,8 @@ def _on_api_failure(
         return
     kind = t.string(value.get("apiErrorType")) or t.string(value.get("error")) or "api_error"
     failure = Failure(kind, t.text_of(message.get("content")))
-    call = turn.calls.get(thread.pending or "")
-    if call is not None and not call.answered:
+    call = _unanswered(r, turn, key)
+    if call is not None:
         call.error, call.ended_at_ns = failure, at_ns
         call.request_id = t.string(value.get("requestId"))
         r.touch(turn, "call:" + call.call_id)
@@ -243,15 +325,21 @@ def _on_api_failure(
         turn.failure, turn.failure_ns = failure, at_ns
         turn.end = End("failed", at_ns or turn.last_ns, False, r.state.now_ns)
     else:
-        agent = r.agent(turn, key)
-        agent.error = failure
-        agent_seen(r, turn, agent, at_ns)
+        r.agent(turn, key).error = failure
 
 
-def on_api_error(r: Reading, turn: TurnDraft, thread: Thread, value: Value, at_ns: int) -> None:
-    """A request failed and will be tried again."""
-    call = turn.calls.get(thread.pending or "")
-    if call is None or call.answered:
+def _unanswered(r: Reading, turn: TurnDraft, key: str) -> Optional[CallDraft]:
+    """The call that an error line is about: the thread's last, if no reply has come."""
+    if key == MAIN and not r.state.branches:
+        release(r, turn, r.thread(key), None)
+    call = turn.calls.get(r.thread(key).pending or "")
+    return None if call is None or call.answered else call
+
+
+def on_api_error(r: Reading, key: str, turn: TurnDraft, value: Value, at_ns: int) -> None:
+    """A system line about an attempt that failed and will be made again."""
+    call = _unanswered(r, turn, key)
+    if call is None:
         return
     error = t.mapping(value.get("error"))
     status = error.get("status")
@@ -263,19 +351,18 @@ def on_api_error(r: Reading, turn: TurnDraft, thread: Thread, value: Value, at_n
     r.touch(turn, "call:" + call.call_id)
 
 
-def session_facts(r: Reading, value: Value) -> None:
-    """What every line repeats of its session."""
-    state = r.state
-    state.agent_version = t.string(value.get("version")) or state.agent_version
-    state.cwd = state.cwd or t.string(value.get("cwd"))
-    state.entrypoint = t.string(value.get("entrypoint")) or state.entrypoint
-
-
-def agent_seen(r: Reading, turn: TurnDraft, agent: AgentDraft, at_ns: Optional[int]) -> None:
-    """A sub-agent's own file tells that it was at work."""
-    agent.has_lines = True
-    if at_ns is not None:
-        agent.first_ns = at_ns if agent.first_ns is None else min(agent.first_ns, at_ns)
-        agent.last_ns = max(agent.last_ns or 0, at_ns)
+def on_fallback(r: Reading, turn: TurnDraft, value: Value, at_ns: int) -> None:
+    """The client went over to another model: that is why the attempt before failed."""
+    trigger = t.string(value.get("trigger")) or "model_fallback"
+    model = t.string(value.get("originalModel"))
+    for call in reversed(list(turn.calls.values())):
+        if call.agent_id is None and call.model == model and not call.answered:
+            if call.error in (None, NO_REASON):
+                call.error = Failure(trigger, t.string(value.get("content")))
+                r.touch(turn, "call:" + call.call_id)
+            break
+    for moment in turn.moments.values():
+        if moment.kind == "model_switch" and moment.details["to"] == value.get("fallbackModel"):
+            moment.details["trigger"] = trigger
+            r.touch(turn, "moment:" + moment.moment_id)
     r.mark(turn, at_ns)
-    r.touch(turn, "agent:" + agent.agent_id)

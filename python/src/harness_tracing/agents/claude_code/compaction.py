@@ -178,16 +178,17 @@ def place_last(r: Reading) -> None:
 def reconcile(r: Reading) -> None:
     """Give the compactions of a session that is over what its cost-state holds beyond the calls.
 
-    With several of them the sum goes to the last, which says how many it stands for. What is
-    left over without a compaction stays unattributed. The call becomes part of its turn, or,
-    when that is closed already, a late step of it.
+    With several of them the sum goes to the last, which says how many it stands for. A fork's
+    cost-state goes on from the other session's, whose calls are not all known here: then the
+    cost stays unknown. What is left over without a compaction stays unattributed. The call
+    becomes part of its turn, or, when that is closed already, a late step of it.
     """
     state = r.state
     beyond = {
         model: _beyond(usage, state.seen.get(model)) for model, usage in state.reported.items()
     }
     rest = {model: usage for model, usage in beyond.items() if usage is not None}
-    if state.unpaid and rest:
+    if state.unpaid and rest and not state.origin_cost_unknown:
         moment_id = list(state.unpaid)[-1]
         owing, number = state.unpaid[moment_id], len(state.unpaid)
         model = owing.model or ""

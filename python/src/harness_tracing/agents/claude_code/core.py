@@ -13,7 +13,7 @@ from harness_tracing.agents.claude_code.drafts import (
     ToolDraft,
     TurnDraft,
 )
-from harness_tracing.model import Gap
+from harness_tracing.model import Gap, Usage
 
 MAIN = "main"
 CLOSED_KEPT = 200
@@ -28,6 +28,8 @@ class Reading:
         self.touched: dict[str, set[str]] = {}
         self.finished: list[TurnChange] = []
         self.session_touched = False
+        # The turn of the line being taken in, where that is not the one its thread is in.
+        self.line_turn: Optional[str] = None
 
     # -- what changed
 
@@ -58,7 +60,19 @@ class Reading:
 
     def thread(self, key: str) -> Thread:
         """The conversation of the main agent or of a sub-agent."""
-        return self.state.threads.setdefault(key, Thread())
+        if key not in self.state.threads:
+            self.state.threads[key] = Thread(count=self.state.agents_done.get(key, 0))
+        return self.state.threads[key]
+
+    def count(self, thread: Thread, messages: int) -> None:
+        """So many more messages in a conversation, if it is known how many there were."""
+        if thread.count is not None:
+            thread.count += messages
+
+    def count_usage(self, model: Optional[str], usage: Usage) -> None:
+        """Tokens of a call that was seen: what cost-state holds beyond them was not."""
+        seen = self.state.seen.get(model or "")
+        self.state.seen[model or ""] = usage if seen is None else seen + usage
 
     def open_turns(self) -> list[TurnDraft]:
         """The turns not closed yet, oldest first."""
@@ -97,7 +111,12 @@ class Reading:
         """
         turn = self.current(key)
         thread = self.thread(key)
-        if turn is not None or thread.turn_id is None or key != MAIN or thread.skipping:
+        if key != MAIN or thread.skipping or (turn is not None and not _is_over(turn)):
+            return turn
+        told = self.announced(at_ns)
+        if told is not None or (turn is None and thread.turn_id is None):
+            return self._turn_without_prompt(thread, told, at_ns)
+        if turn is not None or thread.turn_id is None:
             return turn
         base = thread.turn_id.split(CONTINUED)[0]
         names = (f"{base}{CONTINUED}{n}" for n in range(1, 10_000))
@@ -108,6 +127,28 @@ class Reading:
         thread.turn_id = again.turn_id
         self.settle_number(again)
         return again
+
+    def announced(self, at_ns: Optional[int]) -> Optional[TurnDraft]:
+        """The turn that hooks told of before `at_ns` and the transcript has yet to show."""
+        for turn in reversed(self.open_turns()):
+            if turn.hook_ns is not None and not turn.has_lines and not _is_over(turn):
+                return turn if at_ns is None or turn.hook_ns <= at_ns else None
+        return None
+
+    def _turn_without_prompt(
+        self, thread: Thread, told: Optional[TurnDraft], at_ns: Optional[int]
+    ) -> Optional[TurnDraft]:
+        """The turn of a reply before which no line of a prompt stands: that was lost."""
+        if told is None and f"line:{at_ns}" in self.state.closed:
+            return None
+        turn = told or self.turn(f"line:{at_ns}")
+        turn.has_lines = True
+        turn.prompt_ns = turn.hook_ns or at_ns
+        thread.turn_id = turn.turn_id
+        self.settle_number(turn)
+        if turn.hook_prompt is None:
+            self.gap(turn, "prompt", "the transcript has a reply and no prompt before it")
+        return turn
 
     def tool(self, tool_use_id: str) -> tuple[Optional[TurnDraft], Optional[ToolDraft]]:
         """The open turn that holds a tool call, and the call."""
@@ -135,7 +176,7 @@ class Reading:
         if agent.tool_use_id in turn.tools and agent.parent_agent_id is None:
             agent.parent_agent_id = turn.tools[agent.tool_use_id].agent_id
         if meta.get("finished"):
-            self.agent_over(turn, agent)
+            self.agent_over(turn, agent, None)
 
     def link_waiting(self, turn: TurnDraft, tool_use_id: str) -> None:
         """Find the sub-agents that a tool call started by what their sidecar files say."""
@@ -143,13 +184,34 @@ class Reading:
             if meta.get("toolUseId") == tool_use_id:
                 self.link(self.agent(turn, agent_id), turn)
 
-    def agent_over(self, turn: TurnDraft, agent: AgentDraft) -> None:
-        """There is evidence that the sub-agent will do no more."""
+    def agent_over(self, turn: TurnDraft, agent: AgentDraft, at_ns: Optional[int]) -> None:
+        """There is evidence of `at_ns` that the sub-agent will do no more.
+
+        Evidence without a time, or older than a message that woke the agent again, tells of
+        what it did before that message.
+        """
+        if agent.resumed_ns is not None and (at_ns is None or at_ns < agent.resumed_ns):
+            return
+        if at_ns is not None:
+            agent.over_ns = max(agent.over_ns or 0, at_ns)
         if not agent.over:
             agent.over = True
             agent.over_seen_ns = self.state.now_ns
         self.touch(turn, "agent:" + agent.agent_id)
 
+    def agent_resumed(self, turn: TurnDraft, agent: AgentDraft, at_ns: Optional[int]) -> None:
+        """A message woke a sub-agent that had finished; from now on it works in the background."""
+        if at_ns is None or (agent.over_ns is not None and at_ns <= agent.over_ns):
+            return
+        if agent.over:
+            agent.over, agent.over_seen_ns, agent.resumed_ns = False, None, at_ns
+        agent.background = True
+        self.touch(turn, "agent:" + agent.agent_id)
+
     def last_call(self, turn: TurnDraft) -> Optional[CallDraft]:
         """The turn's last call of the main agent."""
         return turn.calls.get(turn.last_call_id or "")
+
+
+def _is_over(turn: TurnDraft) -> bool:
+    return turn.end is not None and turn.end.firm

@@ -26,11 +26,12 @@ class CallDraft:
     agent_id: Optional[str] = None
     model: Optional[str] = None
     started_at_ns: Optional[int] = None
+    start_guessed: bool = False
     ended_at_ns: Optional[int] = None
     raw_usage: Optional[dict[str, Any]] = None
     usage: Optional[Usage] = None
     inputs: list[Message] = field(default_factory=list)
-    earlier: int = 0
+    earlier: Optional[int] = 0
     texts: list[str] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
     was_thinking: bool = False
@@ -110,6 +111,8 @@ class AgentDraft:
     error: Optional[Failure] = None
     over: bool = False
     over_seen_ns: Optional[int] = None
+    over_ns: Optional[int] = None
+    resumed_ns: Optional[int] = None
     last_call_id: Optional[str] = None
     has_lines: bool = False
 
@@ -163,6 +166,7 @@ class TurnDraft:
     failure: Optional[Failure] = None
     failure_ns: Optional[int] = None
     feedback: bool = False
+    beside: bool = False
     answered_ns: Optional[int] = None
     last_ns: int = 0
     active_ns: int = 0
@@ -173,15 +177,51 @@ class TurnDraft:
 
 
 @dataclass
+class Typed:
+    """A shell command that the user typed after `!`, until the lines that follow it."""
+
+    command: str
+    at_ns: Optional[int]
+
+
+@dataclass
 class Thread:
-    """One conversation with a model: the main one or a sub-agent's. Lives across turns."""
+    """One conversation with a model: the main one or a sub-agent's. Lives across turns.
+
+    `count` is how many messages it holds, None where that cannot be known.
+    """
 
     turn_id: Optional[str] = None
     messages: list[Message] = field(default_factory=list)
-    count: int = 0
+    count: Optional[int] = 0
     pending: Optional[str] = None
     skipping: bool = False
     last_ns: Optional[int] = None
+    typed: Optional[Typed] = None
+
+
+@dataclass
+class Request:
+    """An api-request line whose turn is not known yet: the line names none."""
+
+    call_id: str
+    at_ns: Optional[int]
+    model: Optional[str] = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Refusal:
+    """A prompt that never got to the model, as the transcript tells it; `text` ends with it.
+
+    `number` is its turn's: the line stands where the prompt's would.
+    """
+
+    number: int
+    kind: str
+    reason: Optional[str]
+    text: str
+    at_ns: int
 
 
 @dataclass
@@ -224,7 +264,7 @@ class State:
 
     session_id: str
     project: str
-    version: int = 1
+    version: int = 2
     now_ns: int = 0
     turn_count: int = 0
     turns: dict[str, TurnDraft] = field(default_factory=dict)
@@ -233,7 +273,11 @@ class State:
     hooks: dict[str, HookTimes] = field(default_factory=dict)
     agent_turns: dict[str, str] = field(default_factory=dict)
     agent_links: dict[str, dict[str, Any]] = field(default_factory=dict)
-    agents_done: dict[str, bool] = field(default_factory=dict)
+    agents_done: dict[str, Optional[int]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    branches: dict[str, Thread] = field(default_factory=dict)
+    held: list[Request] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     waiting_moments: dict[str, MomentDraft] = field(default_factory=dict)
     compaction: Optional[Compaction] = None
     unpaid: dict[str, Unpaid] = field(default_factory=dict)
@@ -246,6 +290,7 @@ class State:
     end_reason: Optional[str] = None
     end_seen_ns: Optional[int] = None
     forked_ns: Optional[int] = None
+    origin_cost_unknown: bool = False
     summaries: bool = False
     agent_version: Optional[str] = None
     cwd: Optional[str] = None

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
 from harness_tracing.agents.base import HookEvent
-from harness_tracing.agents.claude_code import compaction
+from harness_tracing.agents.claude_code import compaction, refusals
 from harness_tracing.agents.claude_code import transcript as t
 from harness_tracing.agents.claude_code.core import Reading
 from harness_tracing.agents.claude_code.drafts import End, HookTimes, TurnDraft
 from harness_tracing.agents.claude_code.ends import end_by_evidence
 from harness_tracing.agents.claude_code.prompts import note_cause, queue_prompt
+from harness_tracing.agents.claude_code.results import note_agent
 from harness_tracing.model import Failure
 
 Payload = Mapping[str, Any]
@@ -67,6 +68,8 @@ def _on_start(r: Reading, event: HookEvent, payload: Payload, turn: Optional[Tur
         r.state.ended_ns = r.state.end_reason = r.state.end_seen_ns = None
         # A new process counts on from the last cost-state; a killed one left none.
         r.state.seen = dict(r.state.reported)
+        if r.state.reported:
+            r.state.origin_cost_unknown = False
     r.session_touched = True
 
 
@@ -87,7 +90,8 @@ def _on_submit(r: Reading, event: HookEvent, payload: Payload, turn: Optional[Tu
         return
     turn.hook_ns, turn.hook_prompt = event.at_ns, prompt
     if prompt is not None:
-        note_cause(r, turn, prompt)
+        note_cause(r, turn, prompt, event.at_ns)
+    refusals.on_prompt(r, turn)
     for other in r.open_turns():
         if other is not turn and not other.has_lines and other.end is None:
             end_by_evidence(r, other, firm=False)
@@ -137,7 +141,18 @@ def _on_post(r: Reading, event: HookEvent, payload: Payload, turn: Optional[Turn
         times.failed = True
         times.interrupted = bool(payload.get("is_interrupt"))
         times.error = t.string(payload.get("error"))
+    _link_agent(r, times, event.at_ns)
     _touch_tool(r, times.tool_use_id)
+
+
+def _link_agent(r: Reading, times: HookTimes, at_ns: int) -> None:
+    """A sub-agent's own tool results are in no transcript whole: the hook names who it started."""
+    response = t.mapping(times.response)
+    turn, tool = r.tool(times.tool_use_id)
+    if times.agent_id is None or not (response.get("agentId") or response.get("resumedAgentId")):
+        return
+    if turn is not None and tool is not None:
+        note_agent(r, turn, times.tool_use_id, response, at_ns)
 
 
 def _waiting_tool(
@@ -205,12 +220,14 @@ def _on_agent(r: Reading, event: HookEvent, payload: Payload, turn: Optional[Tur
     agent = r.agent(turn, agent_id)
     agent.type = agent.type or kind
     if event.name == "SubagentStart":
+        if agent.hook_start_ns is not None or agent.over:
+            r.agent_resumed(turn, agent, event.at_ns)
         agent.hook_start_ns = agent.hook_start_ns or event.at_ns
     else:
         agent.hook_end_ns = event.at_ns
         if not agent.has_lines:
             agent.response = t.string(payload.get("last_assistant_message"))
-        r.agent_over(turn, agent)
+        r.agent_over(turn, agent, event.at_ns)
     r.touch(turn, "agent:" + agent_id)
 
 
@@ -246,7 +263,16 @@ def _on_compact(r: Reading, event: HookEvent, payload: Payload, turn: Optional[T
         compaction.on_post(r, event.at_ns, payload)
 
 
+def _works_beside(turn: TurnDraft, prompt_id: Optional[str]) -> bool:
+    return turn.beside and turn.end is None and turn.turn_id != prompt_id
+
+
 def _on_end(r: Reading, event: HookEvent, payload: Payload, turn: Optional[TurnDraft]) -> None:
+    own = t.string(payload.get("prompt_id"))
+    known = own in r.state.turns or own in r.state.closed
+    if known and any(_works_beside(turn, own) for turn in r.open_turns()):
+        # One of two processes has left; the other still works on a turn.
+        return
     r.state.ended_ns = event.at_ns
     r.state.end_reason = t.string(payload.get("reason"))
     r.state.end_seen_ns = r.state.now_ns

@@ -23,7 +23,7 @@ from harness_tracing.agents.base import (
     TurnChange,
     WantedFile,
 )
-from harness_tracing.agents.claude_code import assemble, compaction, ends
+from harness_tracing.agents.claude_code import assemble, branches, compaction, ends
 from harness_tracing.agents.claude_code import transcript as t
 from harness_tracing.agents.claude_code.build import late_turn
 from harness_tracing.agents.claude_code.core import CLOSED_KEPT, MAIN, Reading
@@ -205,6 +205,7 @@ class ClaudeReader:
         """Forget a closed turn but for its id; one with agents still at work stays."""
         state = self._r.state
         state.closed[turn.turn_id] = turn.last_ns
+        branches.forget(self._r, turn.turn_id)
         for turn_id in list(state.closed)[:-CLOSED_KEPT]:
             del state.closed[turn_id]
         if turn.left_running:
@@ -214,10 +215,17 @@ class ClaudeReader:
             if times.prompt_id == turn.turn_id or tool_use_id in turn.tools:
                 del state.hooks[tool_use_id]
         for agent_id in turn.agents:
-            state.agents_done[agent_id] = True
-            state.agent_turns.pop(agent_id, None)
-            state.agent_links.pop(agent_id, None)
-            state.threads.pop(agent_id, None)
+            self._let_agent_go(agent_id, turn)
+
+    def _let_agent_go(self, agent_id: str, turn: TurnDraft) -> None:
+        """Forget a sub-agent whose turn is over, unless a later turn has woken it again."""
+        state = self._r.state
+        if state.agent_turns.get(agent_id) not in (None, turn.turn_id):
+            return
+        thread = state.threads.pop(agent_id, None)
+        state.agents_done[agent_id] = thread.count if thread is not None else None
+        state.agent_turns.pop(agent_id, None)
+        state.agent_links.pop(agent_id, None)
 
     def _late(self, turn: TurnDraft) -> None:
         r = self._r

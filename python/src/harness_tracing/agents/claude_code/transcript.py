@@ -6,6 +6,7 @@ missing. Where each field was learned: README.md (Claude Code 2.1.330).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -18,6 +19,8 @@ SYNTHETIC_MODEL = "<synthetic>"
 INTERRUPTED_PREFIX = "[Request interrupted by user"
 FEEDBACK_PREFIX = "Stop hook feedback"
 NOTIFICATION_PREFIX = "<task-notification>"
+CUT_STREAM_PREFIX = "Your response above was cut off mid-stream"
+TYPED_OUTPUT = ("<bash-stdout>", "<bash-stderr>")
 COMMAND_PREFIXES = (
     "<command-name>",
     "<command-message>",
@@ -31,6 +34,8 @@ CONVERSATION_SOURCES = ("sdk", "repl_main_thread", "agent:")
 
 _EXIT_CODE = re.compile(r"^(?:Error: )?Exit code (\d+)")
 _TOOL_USE_ERROR = re.compile(r"<tool_use_error>\s*(?:Error: )?(\w*Error|No such tool)?")
+_TYPED = re.compile(r"\s*<bash-input>(.*)</bash-input>\s*$", re.DOTALL)
+_SAVED_OUTPUT = re.compile(r"<persisted-output>\n[^\n]*saved to: ([^\n]+)\n")
 _TAG = re.compile(r"<(task-id|tool-use-id|status)>([^<]*)</\1>")
 _COMMAND_NAME = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
 _COMMAND_ARGS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
@@ -196,6 +201,39 @@ def stop_hooks_let_go(summary: Mapping[str, Any]) -> bool:
 
 def _length(value: Any) -> int:
     return len(value) if isinstance(value, list) else 0
+
+
+def typed_command(text: str) -> Optional[str]:
+    """The shell command in a line of what the user typed after `!`."""
+    match = _TYPED.match(text)
+    return match.group(1) if match else None
+
+
+def saved_output(text: Optional[str], session_id: str) -> Optional[str]:
+    """Where a result says its whole output lies, if that is the session's own folder for it.
+
+    A command may print anything: no other file is opened on the word of a result.
+    """
+    match = _SAVED_OUTPUT.match(text or "")
+    if match is None:
+        return None
+    parts = re.split(r"[/\\]", match.group(1))
+    ours = parts[-3:-1] == [session_id, "tool-results"] and ".." not in parts
+    return match.group(1) if ours and ".claude" in parts else None
+
+
+def changed_input(attachment: Mapping[str, Any]) -> Any:
+    """The tool input that a PreToolUse hook put in the place of the model's; None for none."""
+    stdout = attachment.get("stdout")
+    if attachment.get("hookEvent") != "PreToolUse" or not isinstance(stdout, str):
+        return None
+    try:
+        answer = json.loads(stdout)
+    except ValueError:
+        return None
+    output = mapping(mapping(answer).get("hookSpecificOutput"))
+    changed = output.get("updatedInput")
+    return changed if isinstance(changed, Mapping) else None
 
 
 def slash_command(text: str) -> str:
