@@ -133,8 +133,8 @@ def settle_hooks_alone(r: Reading, over: bool) -> None:
         return
     r.state.compaction = None
     at_ns = pending.started_ns if pending.started_ns is not None else pending.ended_ns
-    until_ns = pending.ended_ns + HOOKS_ALONE_NS
-    if any(at_ns <= boundary_ns <= until_ns for boundary_ns in r.state.boundaries_ns):
+    since_ns, until_ns = at_ns - HOOKS_ALONE_NS, pending.ended_ns + HOOKS_ALONE_NS
+    if any(since_ns <= boundary_ns <= until_ns for boundary_ns in r.state.boundaries_ns):
         return
     moment = MomentDraft(f"hooks:{at_ns}", "compaction", at_ns, ended_at_ns=pending.ended_ns)
     known = {

@@ -266,5 +266,6 @@ def tool_failure(text: Optional[str]) -> Failure:
     match = _TOOL_USE_ERROR.match(text or "")
     if match:
         known = {"No such tool": "unknown_tool", None: "tool_use_error"}
-        return Failure(known.get(match.group(1), match.group(1)), text)
+        told = (text or "").replace("<tool_use_error>", "").replace("</tool_use_error>", "")
+        return Failure(known.get(match.group(1), match.group(1)), told.strip())
     return Failure("tool_error", text)
