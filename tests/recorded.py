@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness_tracing.agents import get
-from harness_tracing.agents.base import Document, HookEvent, Item, Line, Listing, Reader
+from harness_tracing.agents.base import Document, HookEvent, Item, Line, Listing, Reader, WantedFile
 from harness_tracing.model import Session, Step, Turn, step_id
 
 FOLDER = Path(__file__).parent / "recordings"
@@ -98,12 +98,15 @@ class Files:
                     items.append(listing)
             elif wanted.how == "lines":
                 items += self._lines(wanted.key, wanted.path, reader)
-            elif wanted.path in self.content and wanted.key not in self.told:
-                if self.shown.get(wanted.path) or wanted.how == "once":
-                    self.told.add(wanted.key)
-                    text = self.content[wanted.path].decode("utf-8")
-                    items.append(Document(wanted.key, text))
+            elif self._is_due(wanted):
+                self.told.add(wanted.key)
+                text = self.content[wanted.path].decode("utf-8")
+                items.append(Document(wanted.key, text))
         return items
+
+    def _is_due(self, wanted: WantedFile) -> bool:
+        there = self.shown.get(wanted.path) or wanted.how == "once"
+        return bool(there) and wanted.path in self.content and wanted.key not in self.told
 
     def _lines(self, key: str, path: str, reader: Reader) -> Iterator[Item]:
         start, end = self.fed.get(path, 0), self.shown.get(path, 0)
