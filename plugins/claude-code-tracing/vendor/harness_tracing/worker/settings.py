@@ -1,0 +1,105 @@
+"""Which settings hold for a session, also when somebody else does its worker's work.
+
+A worker has its hook's environment; a sweep has that of another session, or of a terminal. So
+a worker leaves in the session's folder what it was told of names and content: nothing secret.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Optional
+
+import msgspec
+
+from harness_tracing import agents, config
+from harness_tracing.agents.base import Agent
+from harness_tracing.config import Settings
+from harness_tracing.paths import Home
+from harness_tracing.worker.presence import Session
+
+KEPT = "worker.settings"
+# Whether a session is traced was decided when its events were captured. Who sweeps may be
+# untraced itself: it looks at sessions, and its own switch says nothing about those.
+OWN_SWITCHES = ("HARNESS_UNTRACED", "ARIZE_TRACE_ENABLED")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a session's own worker knew, for those who go on without its environment."""
+
+    project_dir: Optional[str]
+    project: str
+    user_id: Optional[str]
+    log_prompts: bool
+    log_tool_details: bool
+    log_tool_content: bool
+
+
+def settings_for(session: Session, env: Mapping[str, str]) -> Settings:
+    """The settings that hold for a session whose hook had this environment."""
+    agent = agents.get(session.agent)
+    return _load(session.home, agent, env, _project_of(agent, env))
+
+
+def keep(session: Session, env: Mapping[str, str], settings: Settings) -> None:
+    """Leave in a session's folder what a sweep without its environment has to know."""
+    agent, folder = agents.get(session.agent), session.folder
+    kept = Kept(
+        project_dir=_project_of(agent, env),
+        project=settings.project,
+        user_id=settings.user_id,
+        log_prompts=settings.log_prompts,
+        log_tool_details=settings.log_tool_details,
+        log_tool_content=settings.log_tool_content,
+    )
+    new = folder / f".{KEPT}.{os.getpid()}"
+    with suppress(OSError):
+        new.write_bytes(msgspec.json.encode(kept))
+        new.replace(folder / KEPT)
+
+
+def settings_elsewhere(session: Session, env: Mapping[str, str], cwd: Optional[str]) -> Settings:
+    """The settings for a session that this environment is not of.
+
+    `cwd` is where it works, for when it never had a worker. What the environment has from
+    another session's project does not count; what that session's worker was told does, and
+    of content only what is allowed then and now.
+    """
+    agent, kept = agents.get(session.agent), _kept(session.folder)
+    named = {name: value for name, value in env.items() if name not in OWN_SWITCHES}
+    if not agent.session_variable or env.get(agent.session_variable) != session.session_id:
+        own = _project_of(agent, env) or env.get("PWD")
+        _, own_project_env = agent.settings_env(env, own)
+        named = {n: value for n, value in named.items() if own_project_env.get(n) != value}
+    settings = _load(session.home, agent, named, kept.project_dir if kept is not None else cwd)
+    if kept is None:
+        return settings
+    return replace(
+        settings,
+        project=kept.project,
+        user_id=kept.user_id,
+        log_prompts=settings.log_prompts and kept.log_prompts,
+        log_tool_details=settings.log_tool_details and kept.log_tool_details,
+        log_tool_content=settings.log_tool_content and kept.log_tool_content,
+    )
+
+
+def _kept(folder: Path) -> Optional[Kept]:
+    with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
+        return msgspec.json.decode((folder / KEPT).read_bytes(), type=Kept)
+    return None
+
+
+def _project_of(agent: Agent, env: Mapping[str, str]) -> Optional[str]:
+    return env.get(agent.project_variable) if agent.project_variable else None
+
+
+def _load(home: Home, agent: Agent, env: Mapping[str, str], project: Optional[str]) -> Settings:
+    user_env, project_env = agent.settings_env(env, project)
+    return config.load(
+        env, agent=agent.name, user_env=user_env, project_env=project_env, home=home.root
+    )
