@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripted_model import Step, Tokens, Tool
+from messages_api import Step, Tokens, Tool
 
 PRICING = "{cwd}/store/pricing.py"
 

@@ -41,6 +41,7 @@ ERROR_TYPES = {
 
 
 Scripts = Mapping[str, tuple[Step, ...]]
+SUMMARY = Step(text="A summary.")
 LAST_WORD = Step(text="There is nothing left in the script.")
 
 
@@ -76,7 +77,7 @@ class ScriptedModel:
     `summary` answers the requests that compact a conversation.
     """
 
-    def __init__(self, scripts: Scripts, summary: Step = Step(text="A summary."), port: int = 0):
+    def __init__(self, scripts: Scripts, summary: Step = SUMMARY, port: int = 0):
         self.scripts = scripts
         self.summary = summary
         self.log: list[dict[str, Any]] = []

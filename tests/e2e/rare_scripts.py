@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from messages_api import Step, Tool
 from scenarios import SLEEP_LONG, agent, bash, edit, read
-from scripted_model import Step, Tool
 
 SLEEP_TWO = bash("sleep 2; echo two")
 SEARCH = (
