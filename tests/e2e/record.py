@@ -137,8 +137,8 @@ def right_answer(take: Take, case: Callable[[Take], None], moved: Moved) -> dict
     started_by = {}
     for entry in log:
         for tool in entry["tools"]:
-            for marker in MARKER.findall(str(tool["input"].get("prompt", ""))):
-                started_by[marker] = tool["id"]
+            for marker in MARKER.findall(json.dumps(tool["input"])):
+                started_by[marker] = tool["input"].get("to") or tool["id"]
     calls, tools = [], []
     for entry in log:
         agent_id, parent = agents.get(started_by.get(entry["marker"] or "", ""), (None, None))
@@ -169,7 +169,7 @@ def right_answer(take: Take, case: Callable[[Take], None], moved: Moved) -> dict
         "model_calls": len(calls),
         "failed_model_calls": len(take.model.log) - len(log),
         "tools": tools,
-        "subagents": len(agents) + take.agents_woken,
+        "subagents": len(set(agents.values())) + take.agents_woken,
         "tokens": {**tokens, "reasoning": None},
         "calls": calls,
         "not_known": take.not_known,
@@ -233,7 +233,8 @@ def agents_by_tool(take: Take) -> dict[str, tuple[str, Optional[str]]]:
         meta = json.loads(path.read_text())
         agent_id = path.name[len("agent-") : -len(".meta.json")]
         found[meta["toolUseId"]] = (agent_id, meta.get("parentAgentId"))
-    return found
+    # A message wakes an agent by its id.
+    return {**found, **{agent_id: (agent_id, parent) for agent_id, parent in found.values()}}
 
 
 def readme(case: Callable[[Take], None], expected: Mapping[str, Any], take: Take) -> str:

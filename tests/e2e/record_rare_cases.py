@@ -64,18 +64,22 @@ def resume_after_interrupt(take: Take) -> None:
 
 
 def two_resume_at_once(take: Take) -> None:
-    """Two processes resume one session at the same time."""
+    """Two processes resume one session at the same time; neither knows of the other."""
     session_id = str(uuid.uuid4())
     take.home.prompt("Start. [[simple]]", session_id=session_id)
     both = [
-        take.home.start("-p", f"{word} [[{marker}]]", *BYPASS, "--resume", session_id)
-        for word, marker in (("Left.", "short_tool"), ("Right.", "third"))
+        take.home.start("-p", prompt, *BYPASS, "--resume", session_id)
+        for prompt in ("Left. [[short_tool]]", "Right. [[third]]")
     ]
     for process in both:
         process.communicate(timeout=60)
     take.turn("Start. [[simple]]")
-    for event in take.events("UserPromptSubmit")[1:]:
-        take.turn(event["prompt"])
+    transcript = next((take.home.path / ".claude" / "projects").rglob(session_id + ".jsonl"))
+    lines = [json.loads(line) for line in transcript.read_text("utf-8").split("\n") if line]
+    prompts = [line for line in lines if line.get("promptSource")]
+    for line in sorted(prompts, key=lambda line: line["timestamp"])[1:]:
+        take.turn(line["message"]["content"])
+    take.notes.append("A line belongs to the turn of the line it follows, not to the last prompt.")
 
 
 def subagent_stop_blocks(take: Take) -> None:

@@ -157,14 +157,39 @@ class Reading:
                 return turn, turn.tools[tool_use_id]
         return None, None
 
+    def turn_of_agent(self, agent_id: str) -> Optional[TurnDraft]:
+        """The turn that a sub-agent works for, which may be an earlier one than runs now."""
+        return self.state.turns.get(self.state.agent_turns.get(agent_id, ""))
+
     def agent(self, turn: TurnDraft, agent_id: str) -> AgentDraft:
         """The draft of a sub-agent in a turn, made and linked if there is none."""
+        self._take_over(turn, agent_id)
         agent = turn.agents.get(agent_id)
         if agent is None:
             agent = turn.agents[agent_id] = AgentDraft(agent_id)
             self.state.agent_turns[agent_id] = turn.turn_id
             self.link(agent, turn)
         return agent
+
+    def _take_over(self, turn: TurnDraft, agent_id: str) -> None:
+        """Bring a sub-agent from the turn that a hook named to the one that started it.
+
+        Hooks and lines of sub-agents name the main agent's prompt of the moment: what a
+        background agent of an earlier turn starts looks like the running turn's.
+        """
+        other = self.turn_of_agent(agent_id)
+        links = self.state.agent_links.get(agent_id, {})
+        ours = links.get("toolUseId") in turn.tools
+        if other in (None, turn) or not ours or agent_id not in other.agents:
+            return
+        agent = other.agents[agent_id]
+        if agent.has_lines or agent.over:
+            return
+        turn.agents[agent_id] = other.agents.pop(agent_id)
+        self.state.agent_turns[agent_id] = turn.turn_id
+        for times in self.state.hooks.values():
+            if times.agent_id == agent_id:
+                times.prompt_id = turn.turn_id
 
     def link(self, agent: AgentDraft, turn: TurnDraft) -> None:
         """Take over what the sub-agent's sidecar file says about it."""
@@ -175,8 +200,8 @@ class Reading:
         agent.parent_agent_id = agent.parent_agent_id or meta.get("parentAgentId")
         if agent.tool_use_id in turn.tools and agent.parent_agent_id is None:
             agent.parent_agent_id = turn.tools[agent.tool_use_id].agent_id
-        if meta.get("finished"):
-            self.agent_over(turn, agent, None)
+        if meta.get("finished") and agent.resumed_ns is None:
+            agent.finished = True
 
     def link_waiting(self, turn: TurnDraft, tool_use_id: str) -> None:
         """Find the sub-agents that a tool call started by what their sidecar files say."""
@@ -205,6 +230,7 @@ class Reading:
             return
         if agent.over:
             agent.over, agent.over_seen_ns, agent.resumed_ns = False, None, at_ns
+            agent.finished = False
         agent.background = True
         self.touch(turn, "agent:" + agent.agent_id)
 

@@ -109,6 +109,7 @@ class AgentDraft:
     prompt: Optional[str] = None
     response: Optional[str] = None
     error: Optional[Failure] = None
+    finished: bool = False
     over: bool = False
     over_seen_ns: Optional[int] = None
     over_ns: Optional[int] = None

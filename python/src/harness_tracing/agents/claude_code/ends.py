@@ -53,13 +53,17 @@ def _running_tools(turn: TurnDraft) -> bool:
 
 
 def settled(turn: TurnDraft, agent: AgentDraft, now_ns: int) -> bool:
-    """Whether all of a sub-agent has been seen; its file may lag behind the news of its end."""
-    if not agent.over:
+    """Whether all of a sub-agent has been seen; its file may lag behind the news of its end.
+
+    Its sidecar file's word alone (`finished`) has no time: it counts once the answer is there.
+    """
+    if not (agent.over or agent.finished):
         return False
     last = turn.calls.get(agent.last_call_id or "")
     if agent.error is not None or (last is not None and _answered(last)):
         return True
-    return agent.over_seen_ns is not None and now_ns - agent.over_seen_ns >= FLUSH_NS
+    since_ns = agent.over_seen_ns
+    return agent.over and since_ns is not None and now_ns - since_ns >= FLUSH_NS
 
 
 def let_time_pass(r: Reading) -> None:
