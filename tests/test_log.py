@@ -27,6 +27,8 @@ def settings(tmp_path: Path) -> Settings:
 def _no_handlers_left() -> Iterator[None]:
     root = logging.getLogger("harness_tracing")
     before, propagate, level = list(root.handlers), root.propagate, root.level
+    # pytest listens by itself to a logger that another test has cut off from the root.
+    root.handlers, root.propagate = [], True
     yield
     root.handlers, root.propagate = before, propagate
     root.setLevel(level)
