@@ -26,8 +26,9 @@ from typing import Any, Callable, Optional
 import msgspec
 import pytest
 
-from harness_tracing import worker
+from harness_tracing import agents, worker
 from harness_tracing.capture import CAPTURE_SH, hook_command
+from harness_tracing.errors import StoreError
 from harness_tracing.model import step_id
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
@@ -38,6 +39,7 @@ RECORDINGS = Path(__file__).parents[1] / "recordings"
 RECORDED_HOME = "/home/dev"
 LAG_S = 0.05
 ALL = 10**9
+HOUR_NS = 3600 * 10**9
 # Started in the worker's place where there is to be none.
 NOBODY = "/bin/true"
 GROWING = (".jsonl",)
@@ -143,13 +145,14 @@ class Place:
 
     def turns(self, session: Optional[str] = None) -> list[dict[str, Any]]:
         """The stored turns with all their steps, as plain data, times included."""
-        with Store.open(self.home.store, readonly=True) as store:
+        with suppress(StoreError), Store.open(self.home.store, readonly=True) as store:
             return [
                 msgspec.to_builtins(replace(turn, steps=tuple(sorted(turn.steps, key=step_id))))
                 for row in sorted(store.sessions(), key=lambda row: row.session_id)
                 for turn in store.turns(row.agent, row.session_id)
                 if session in (None, row.session_id)
             ]
+        return []  # no store is there yet
 
     def contents(self) -> str:
         """All that is stored of turns but times and the home's name, as readable text.
@@ -215,37 +218,54 @@ class Call:
 class Recording:
     """A recording made ready to be played in a place from a moment on.
 
-    `shown` says how many lines of each growing file are there.
+    `files` are the growing ones' lines as recorded, `shown` says how many of each are there.
+    While `still` is held, no file grows. `late_ns` is by how much the playing lags behind.
     """
 
     place: Place
     calls: list[Call]
     files: dict[Path, list[bytes]]
+    rewrite: Rewriter
     shown: dict[Path, int] = field(default_factory=dict)
-    _growing: threading.Lock = field(default_factory=threading.Lock)
+    still: threading.Lock = field(default_factory=threading.Lock)
+    late_ns: int = 0
 
     @classmethod
     def ready(
-        cls, place: Place, folder: Path, speed: float = 1.0, start_ns: Optional[int] = None
+        cls,
+        place: Place,
+        folder: Path,
+        *,
+        speed: float = 1.0,
+        past: bool = False,
+        set_back_at: Optional[int] = None,
     ) -> Recording:
-        """Read a recording; its times move to now and go by `speed` times as fast."""
+        """Read a recording; its times move to now and go by `speed` times as fast.
+
+        With `past` it ends now, else it begins. The clock is set back by an hour before the
+        call of number `set_back_at`.
+        """
+        agent = agents.get(AGENT)
+        known = {event.name for event in agent.events}
+        lines = (folder / "events.jsonl").read_bytes().split(b"\n")
         raw = [
-            json.loads(line) for line in (folder / "events.jsonl").read_bytes().split(b"\n") if line
+            record for record in map(json.loads, filter(None, lines)) if record["event"] in known
         ]
-        start_ns = time.time_ns() if start_ns is None else start_ns
-        rewrite = _Rewriter(place, raw[0]["at_ns"], start_ns, speed)
-        calls = [_call(place, record, rewrite) for record in raw]
+        first_ns, last_ns = raw[0]["at_ns"], raw[-1]["at_ns"]
+        start_ns = time.time_ns() - (last_ns - first_ns + 10**9 if past else 0)
+        jump_ns = None if set_back_at is None else raw[set_back_at]["at_ns"]
+        rewrite = Rewriter(place, first_ns, start_ns, speed, jump_ns)
+        calls = [_call(record, rewrite) for record in raw]
+        made = cls(place, calls, {}, rewrite)
         growing = {place.user_home / path for call in calls for path in call.lines}
-        files: dict[Path, list[bytes]] = {}
         for source in (p for p in sorted((folder / "home").rglob("*")) if p.is_file()):
             target = place.user_home / _below_home(str(source.relative_to(folder / "home")))
             target.parent.mkdir(parents=True, exist_ok=True)
-            content = rewrite.bytes(source.read_bytes())
             if target in growing and target.suffix in GROWING:
-                files[target] = content.splitlines(keepends=True)
+                made.files[target] = re.findall(rb"[^\n]*\n|[^\n]+$", source.read_bytes())
             else:
-                target.write_bytes(content)
-        return cls(place, calls, files)
+                target.write_bytes(rewrite.bytes(source.read_bytes(), 0))
+        return made
 
     @property
     def session_ids(self) -> list[str]:
@@ -263,11 +283,12 @@ class Recording:
             self._grow(path, len(lines))
 
     def _grow(self, path: Path, count: int) -> None:
-        with self._growing:
+        with self.still:
             shown = self.shown.get(path, 0)
             if path in self.files and (count > shown or not path.exists()):
                 with open(path, "ab") as stream:
-                    stream.write(b"".join(self.files[path][shown:count]))
+                    for line in self.files[path][shown:count]:
+                        stream.write(self.rewrite.bytes(line, self.late_ns))
                 self.shown[path] = max(shown, count)
 
     def fire(self, call: Call, **env: str) -> None:
@@ -286,15 +307,17 @@ def play(
     """Play a recording to its end: every event `times` times, files growing meanwhile.
 
     `before` is called before each event with its number, and once more at the end. `pid` is
-    the agent's process, this one when None.
+    the agent's process, this one when None. Where the machine is too slow for the recorded
+    pace, lines get the times at which they come.
     """
     calls, process = recording.calls, str(pid or os.getpid())
     last = {path: number for number, call in enumerate(calls) for path in call.lines}
-    offset_ns = time.time_ns() - calls[0].at_ns
     flushes = []
     for number, call in enumerate(calls):
-        time.sleep(max(0.0, (call.at_ns + offset_ns - time.time_ns()) / 1e9))
         before(number)
+        due_ns = call.at_ns + recording.late_ns - time.time_ns()
+        time.sleep(max(0, due_ns) / 1e9)
+        recording.late_ns = max(recording.late_ns, recording.late_ns - due_ns)
         recording.show(call.lines)
         # The client writes the last lines of a file some moments after its last event.
         ended = {path: ALL for path, at in last.items() if at == number}
@@ -307,8 +330,22 @@ def play(
     before(len(calls))
 
 
-def _call(place: Place, record: dict[str, Any], rewrite: _Rewriter) -> Call:
-    env = {k: rewrite.text(str(v)) for k, v in (record.get("env") or {}).items() if v is not None}
+def capture(place: Place, name: str, **env: str) -> Recording:
+    """Have a recording captured that has just ended, with nobody there to take its events."""
+    made = Recording.ready(place, recording(name), past=True)
+    made.show_all()
+    for call in made.calls:
+        known = set(place.event_files())
+        words = {**call.env, "CLAUDE_PID": str(os.getpid()), **env}
+        place.fire(call.event, call.payload.encode(), interpreter=NOBODY, **words)
+        for path in set(place.event_files()) - known:
+            os.utime(path, ns=(call.at_ns, call.at_ns))
+    return made
+
+
+def _call(record: dict[str, Any], rewrite: Rewriter) -> Call:
+    recorded = (record.get("env") or {}).items()
+    env = {name: rewrite.text(str(value)) for name, value in recorded if value is not None}
     for name in ("PATH", "HOME", "CLAUDE_PID"):
         env.pop(name, None)
     lines = {
@@ -328,45 +365,42 @@ def _below_home(path: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Rewriter:
-    """Puts the place's home where the recorded one stands, and moves recorded times."""
+class Rewriter:
+    """Puts the place's home where the recorded one stands, and moves recorded times.
+
+    From the recorded time `jump_ns` on, they are an hour earlier.
+    """
 
     place: Place
     first_ns: int
     start_ns: int
     speed: float
+    jump_ns: Optional[int] = None
 
-    def bytes(self, content: bytes) -> bytes:
+    def bytes(self, content: bytes, late_ns: int) -> bytes:
+        """Rewrite what a file holds; what is no text stays as it is."""
         try:
-            return self.text(content.decode("utf-8")).encode("utf-8")
+            return self.text(content.decode("utf-8"), late_ns).encode("utf-8")
         except UnicodeDecodeError:
             return content
 
-    def text(self, text: str) -> str:
+    def text(self, text: str, late_ns: int = 0) -> str:
+        """Rewrite a text, its times so much later."""
         text = _HOME.sub(lambda _: str(self.place.user_home), text)
-        return _ISO.sub(self._iso, text)
+        return _ISO.sub(lambda match: self._iso(match, late_ns), text)
 
     def moved_ns(self, at_ns: int) -> int:
-        return self.start_ns + int((at_ns - self.first_ns) / self.speed)
+        """Where a recorded time lies in this playing."""
+        back_ns = HOUR_NS if self.jump_ns is not None and at_ns >= self.jump_ns else 0
+        return self.start_ns + int((at_ns - self.first_ns) / self.speed) - back_ns
 
-    def _iso(self, match: re.Match[str]) -> str:
+    def _iso(self, match: re.Match[str], late_ns: int) -> str:
         seconds = (datetime.fromisoformat(match[1] + "+00:00") - _EPOCH) // timedelta(seconds=1)
         fraction = (match[2] or ".")[1:]
-        moved = self.moved_ns(seconds * 10**9 + int(fraction.ljust(9, "0")[:9] or 0))
+        moved = late_ns + self.moved_ns(seconds * 10**9 + int(fraction.ljust(9, "0")[:9] or 0))
         whole = _EPOCH + timedelta(seconds=moved // 10**9)
         digits = f"{moved % 10**9:09d}"[: len(fraction)]
         return whole.strftime("%Y-%m-%dT%H:%M:%S") + ("." + digits if digits else "") + match[3]
-
-
-def capture(place: Place, name: str, *, start: bool = False, **env: str) -> Recording:
-    """Have all events of a recording captured, with nobody to take them unless `start`."""
-    made = Recording.ready(place, recording(name))
-    made.show_all()
-    for call in made.calls:
-        interpreter = sys.executable if start else NOBODY
-        words = {**call.env, "CLAUDE_PID": str(os.getpid()), **env}
-        place.fire(call.event, call.payload.encode(), interpreter=interpreter, **words)
-    return made
 
 
 def put_event(

@@ -17,7 +17,6 @@ from typing import Callable, Optional
 
 import pytest
 
-from harness_tracing.errors import StoreError
 from harness_tracing.locks import FileLock
 from harness_tracing.worker.life import live
 from harness_tracing.worker.presence import Pace, Presence, Session
@@ -61,10 +60,7 @@ def prompt(place: Place, prompt_id: str, interpreter: Optional[str] = sys.execut
 
 def prompts(place: Place) -> list[str]:
     """The prompts of the stored turns."""
-    try:
-        return sorted(str(turn["prompt"]) for turn in place.turns())
-    except StoreError:
-        return []  # not there yet
+    return sorted(str(turn["prompt"]) for turn in place.turns())
 
 
 class Halting(Presence):

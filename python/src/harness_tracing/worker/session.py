@@ -29,6 +29,7 @@ from harness_tracing.model import (
     step_id,
     trace_id,
 )
+from harness_tracing.model import Session as StoredSession
 from harness_tracing.prices import Priced, PriceTable, price
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
 from harness_tracing.repository import read_repository
@@ -110,6 +111,7 @@ class SessionWork:
         self._repositories: dict[str, Repository] = {}
         self._prices: Optional[PriceTable] = None
         self._costs: dict[str, dict[str, Priced]] = {}
+        self._session: Optional[StoredSession] = None
         self._pid: Optional[int] = None
         self._pid_started: Optional[int] = None
         self._dropped = spool.dropped(self.folder)
@@ -131,6 +133,7 @@ class SessionWork:
                     file.path.unlink(missing_ok=True)
         row = self.store.session(self.session_id, self.agent.name)
         if row is not None and row.session_id == self.session_id:
+            self._session = row.session
             self._pid, self._pid_started = row.session.pid, row.session.pid_started_at_ns
         self._sign_ns = (row.last_event_ns if row is not None else None) or time.time_ns()
         state = saved.reader if saved is not None else None
@@ -237,18 +240,20 @@ class SessionWork:
     # -- storing
 
     def _store(self, changes: Changes) -> bool:
-        if changes.session is None:
-            return False
         idle = self.reader.open_since_ns() is None
-        state = self._saved() if idle else None
-        session = replace(
-            redact_session(changes.session, self.policy),
-            user_id=self.settings.user_id,
-            pid=self._pid,
-            pid_started_at_ns=self._pid_started,
-        )
-        writes = tuple(self._turn_write(change) for change in changes.turns)
-        self.store.write(SessionChange(session, writes, state))
+        if changes.session is not None:
+            self._session = replace(
+                redact_session(changes.session, self.policy),
+                user_id=self.settings.user_id,
+                pid=self._pid,
+                pid_started_at_ns=self._pid_started,
+            )
+        elif not (idle and self._fed):
+            return False
+        if self._session is not None:
+            state = self._saved() if idle else None
+            writes = tuple(self._turn_write(change) for change in changes.turns)
+            self.store.write(SessionChange(self._session, writes, state))
         self._let_go(idle)
         return bool(changes.turns)
 

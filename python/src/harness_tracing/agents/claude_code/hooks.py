@@ -242,7 +242,9 @@ def _on_agent(r: Reading, event: HookEvent, payload: Payload, turn: Optional[Tur
     agent = r.agent(turn, agent_id)
     agent.type = agent.type or kind
     if event.name == "SubagentStart":
-        if agent.hook_start_ns is not None or agent.over:
+        # The same hook registered twice fires twice; a message wakes an agent later.
+        first_ns = agent.hook_start_ns
+        if agent.over or (first_ns is not None and event.at_ns - first_ns > SAME_EVENT_NS):
             r.agent_resumed(turn, agent, event.at_ns)
         agent.hook_start_ns = agent.hook_start_ns or event.at_ns
     else:
