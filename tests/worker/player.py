@@ -74,6 +74,10 @@ class Place:
         """A clean environment."""
         return {"PATH": _PATH, "HOME": str(self.user_home), **self.env, **more}
 
+    def line(self, event: str, interpreter: Optional[str] = sys.executable) -> str:
+        """The line registered for an event."""
+        return hook_command(AGENT, event, interpreter, str(CAPTURE_SH))
+
     def fire(
         self,
         event: str,
@@ -83,9 +87,8 @@ class Place:
         **env: str,
     ) -> None:
         """Run the line registered for an event; it has to exit 0, silently."""
-        line = hook_command(AGENT, event, interpreter, str(CAPTURE_SH))
         done = subprocess.run(
-            ["/bin/sh", "-c", line],
+            ["/bin/sh", "-c", self.line(event, interpreter)],
             input=payload,
             env=self.environ(**env),
             capture_output=True,
