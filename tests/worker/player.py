@@ -216,6 +216,11 @@ class Call:
         """The session it names."""
         return str(json.loads(self.payload)["session_id"])
 
+    @property
+    def prompt_id(self) -> str:
+        """The prompt it names, if any."""
+        return str(json.loads(self.payload).get("prompt_id"))
+
 
 @dataclass
 class Recording:
