@@ -70,7 +70,7 @@ def _steps(
     ]
     steps += [
         build.build_tool(build.hook_tool(times), times, turn, False)
-        for times in _hook_tools(r, turn)
+        for times in hook_tools(r, turn)
         if wanted("tool:" + times.tool_use_id, times.agent_id)
     ]
     steps += [
@@ -90,14 +90,14 @@ def _tool(r: Reading, turn: TurnDraft, tool: ToolDraft, times: Optional[HookTime
     return build.build_tool(tool, times, turn, ends.cut_by_signal(turn, tool.output))
 
 
-def _hook_tools(r: Reading, turn: TurnDraft) -> list[HookTimes]:
+def hook_tools(r: Reading, turn: TurnDraft) -> list[HookTimes]:
     """Tools that hooks told of and the transcript does not: only once it has had its say."""
     if turn.has_lines and turn.end is None:
         return []
     return [
         times
         for times in r.state.hooks.values()
-        if times.prompt_id == turn.turn_id and times.tool_use_id not in turn.tools
+        if times.prompt_id == turn.turn_id and r.tool(times.tool_use_id)[1] is None
     ]
 
 
@@ -116,7 +116,7 @@ def _started(r: Reading, turn: TurnDraft) -> int:
     times = [at for at in (turn.prompt_ns, turn.hook_ns) if at is not None]
     times += [c.started_at_ns for c in turn.calls.values() if c.started_at_ns and not c.kind]
     times += [tool.asked_at_ns for tool in turn.tools.values() if tool.asked_at_ns]
-    times += [h.pre_ns for h in _hook_tools(r, turn) if h.pre_ns]
+    times += [h.pre_ns for h in hook_tools(r, turn) if h.pre_ns]
     return min(times) if times else turn.last_ns
 
 
@@ -185,7 +185,7 @@ def _final_gaps(r: Reading, turn: TurnDraft, hidden: set[str]) -> list[Gap]:
     gaps = []
     if not turn.has_lines:
         gaps.append(Gap("model calls", "the session kept no transcript"))
-    elif _hook_tools(r, turn):
+    elif hook_tools(r, turn):
         gaps.append(Gap("model call behind a tool", "only hooks told of the tool"))
     if turn.has_lines and _cut_before_answer(turn):
         gaps.append(Gap("last model call", "the transcript ends before it"))

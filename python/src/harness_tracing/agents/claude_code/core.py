@@ -17,6 +17,7 @@ from harness_tracing.model import Gap, Usage
 
 MAIN = "main"
 CLOSED_KEPT = 200
+CALLS_KEPT = 1000
 CONTINUED = "+"
 
 
@@ -118,9 +119,7 @@ class Reading:
             return self._turn_without_prompt(thread, told, at_ns)
         if turn is not None or thread.turn_id is None:
             return turn
-        base = thread.turn_id.split(CONTINUED)[0]
-        names = (f"{base}{CONTINUED}{n}" for n in range(1, 10_000))
-        again = self.turn(next(name for name in names if name not in self.state.closed))
+        again = self.turn(self.continuation(thread.turn_id))
         again.has_lines = True
         again.cause = "continuation"
         again.prompt_ns = at_ns
@@ -128,11 +127,20 @@ class Reading:
         self.settle_number(again)
         return again
 
+    def continuation(self, turn_id: str) -> str:
+        """The id of the turn in which one goes on that was told as final already."""
+        base = turn_id.split(CONTINUED)[0]
+        names = (f"{base}{CONTINUED}{n}" for n in range(1, 10_000))
+        return next(name for name in names if name not in self.state.closed)
+
     def announced(self, at_ns: Optional[int]) -> Optional[TurnDraft]:
         """The turn that hooks told of before `at_ns` and the transcript has yet to show."""
+        running = self.current(MAIN)
+        since_ns = (running.prompt_ns or 0) if running is not None else 0
         for turn in reversed(self.open_turns()):
-            if turn.hook_ns is not None and not turn.has_lines and not _is_over(turn):
-                return turn if at_ns is None or turn.hook_ns <= at_ns else None
+            told_ns = turn.hook_ns
+            if told_ns is not None and not turn.has_lines and not _is_over(turn):
+                return turn if since_ns < told_ns and (at_ns or told_ns) >= told_ns else None
         return None
 
     def _turn_without_prompt(

@@ -124,6 +124,8 @@ def _times(r: Reading, payload: Payload) -> Optional[HookTimes]:
     left = agent_id is not None and prompt_id in r.state.headers
     if tool_use_id is None or (prompt_id in r.state.closed and not left):
         return None
+    if tool_use_id in r.state.told_tools:
+        return None
     times = r.state.hooks.get(tool_use_id)
     if times is None:
         times = r.state.hooks[tool_use_id] = HookTimes(
