@@ -27,7 +27,7 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
     end = turn.end
     status: TurnStatus = end.status if end is not None and final else "open"
     started = _started(r, turn)
-    ended = max([end.at_ns, started, *_ends(r, turn, hidden)]) if end and final else None
+    ended = max([end.at_ns, started, *_ends(steps)]) if end and final else None
     last = r.last_call(turn)
     return Turn(
         agent=build.AGENT_NAME,
@@ -43,7 +43,7 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
         model=last.model if last is not None else None,
         usage=_usage(turn, hidden),
         steps=build.in_order(steps),
-        gaps=tuple(_gaps(r, turn, hidden, final)),
+        gaps=tuple(_gaps(r, turn, hidden, steps if final else None)),
         error=turn.failure if status == "failed" else None,
         cause=turn.cause,
         caused_by=turn.caused_by,
@@ -120,10 +120,10 @@ def _started(r: Reading, turn: TurnDraft) -> int:
     return min(times) if times else turn.last_ns
 
 
-def _ends(r: Reading, turn: TurnDraft, hidden: set[str]) -> list[int]:
-    """When the turn's steps end: none of them may outlive it."""
+def _ends(steps: list[Step]) -> list[int]:
+    """When the steps of a turn end: none of them may outlive it."""
     found = []
-    for step in _steps(r, turn, None, hidden, True):
+    for step in steps:
         if isinstance(step, Moment) and step.between_turns:
             continue
         found += [step.at_ns] if isinstance(step, Moment) else [step.started_at_ns or 0]
@@ -164,7 +164,9 @@ def _usage(turn: TurnDraft, hidden: set[str]) -> Usage:
     return total
 
 
-def _gaps(r: Reading, turn: TurnDraft, hidden: set[str], final: bool) -> list[Gap]:
+def _gaps(
+    r: Reading, turn: TurnDraft, hidden: set[str], final_steps: Optional[list[Step]]
+) -> list[Gap]:
     gaps = list(turn.gaps)
     calls = [c for c in turn.calls.values() if c.agent_id not in hidden]
     if any(call.start_guessed for call in calls):
@@ -176,12 +178,12 @@ def _gaps(r: Reading, turn: TurnDraft, hidden: set[str], final: bool) -> list[Ga
         )
     if any(c.was_thinking and build.call_usage(c).reasoning_tokens is None for c in calls):
         gaps.append(Gap("reasoning tokens", "the client recorded no count beside the thinking"))
-    if final:
-        gaps += _final_gaps(r, turn, hidden)
+    if final_steps is not None:
+        gaps += _final_gaps(r, turn, hidden, final_steps)
     return list(dict.fromkeys(gaps))
 
 
-def _final_gaps(r: Reading, turn: TurnDraft, hidden: set[str]) -> list[Gap]:
+def _final_gaps(r: Reading, turn: TurnDraft, hidden: set[str], steps: list[Step]) -> list[Gap]:
     gaps = []
     if not turn.has_lines:
         gaps.append(Gap("model calls", "the session kept no transcript"))
@@ -191,7 +193,6 @@ def _final_gaps(r: Reading, turn: TurnDraft, hidden: set[str]) -> list[Gap]:
         gaps.append(Gap("last model call", "the transcript ends before it"))
     if not turn.has_lines and turn.hook_prompt is None:
         gaps.append(Gap("prompt", "no hook and no transcript told it"))
-    steps = _steps(r, turn, None, hidden, True)
     if any(isinstance(step, ToolCall) and step.status == "unknown" for step in steps):
         gaps.append(Gap("result of a tool", "neither transcript nor hook told it"))
     calls = (c for c in turn.calls.values() if c.agent_id not in hidden)

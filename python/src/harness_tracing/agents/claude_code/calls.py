@@ -37,7 +37,7 @@ def on_request(r: Reading, key: str, thread: Thread, value: Value, at_ns: Option
     if _known_already(r, request):
         return
     turn = r.current(key)
-    if key == MAIN and not thread.skipping and _must_wait(r, turn, at_ns):
+    if key == MAIN and not r.skips(thread, at_ns) and _must_wait(r, turn, at_ns):
         r.state.held.append(request)
         r.mark(None, None)
     elif turn is not None:
@@ -186,6 +186,7 @@ def on_reply(
         return None
     call.lines.append(uuid or "")
     _answer(r, thread, call, value, message, at_ns)
+    r.note_reply(turn, call)
     for block in t.blocks(message.get("content")):
         _on_block(r, turn, call, block, at_ns)
     r.mark(turn, at_ns)
@@ -206,7 +207,7 @@ def _call_of(
     message_id = t.string(message.get("id"))
     if message_id is not None and _told_elsewhere(r, key, message_id):
         return None, None
-    known = _answered_by(r.current(key), request_id, message_id)
+    known = _answered_by(r, r.current(key), request_id, message_id)
     if known is not None:
         return known, r.current(key)
     turn = r.working_turn(key, at_ns)
@@ -236,22 +237,27 @@ def _call_of(
 
 
 def _answered_by(
-    turn: Optional[TurnDraft], request_id: Optional[str], message_id: Optional[str]
+    r: Reading, turn: Optional[TurnDraft], request_id: Optional[str], message_id: Optional[str]
 ) -> Optional[CallDraft]:
     """The turn's call that a line is a further block of."""
-    for call in turn.calls.values() if turn is not None else ():
-        if call.answered and (call.request_id or call.message_id) == (request_id or message_id):
-            return call
-    return None
+    if turn is None:
+        return None
+    call = r.replied_in(request_id or message_id).get(turn.turn_id)
+    if call is None or (call.request_id or call.message_id) != (request_id or message_id):
+        return None
+    return call
 
 
 def _told_elsewhere(r: Reading, key: str, message_id: str) -> bool:
     """Whether a reply is one of another turn already: its line was written twice."""
-    if message_id in r.state.told_calls:
+    if message_id in r.told_calls:
         return True
     own = r.current(key)
-    others = (turn for turn in r.state.turns.values() if turn is not own)
-    return any(call.message_id == message_id for turn in others for call in turn.calls.values())
+    found = r.replied_in(message_id).items()
+    return any(
+        call.message_id == message_id and (own is None or turn_id != own.turn_id)
+        for turn_id, call in found
+    )
 
 
 def _answer(

@@ -40,6 +40,8 @@ def is_copy(r: Reading, value: Value, at_ns: Optional[int]) -> bool:
 
 def on_copy(r: Reading, key: str, value: Value) -> None:
     """A copied line counts as an earlier message; its call only towards the cost-state."""
+    if r.state.own_replies:
+        return
     thread = r.thread(key)
     r.count(thread, len(thread.messages) + _messages(r, value))
     turn = r.current(key)

@@ -31,6 +31,36 @@ class Reading:
         self.session_touched = False
         # The turn of the line being taken in, where that is not the one its thread is in.
         self.line_turn: Optional[str] = None
+        # Which calls of which turns a reply's ids stand for: found at once, however many there are.
+        self.replies: dict[str, dict[str, CallDraft]] = {}
+        self.told_calls = set(state.told_calls)
+        for turn in state.turns.values():
+            for call in turn.calls.values():
+                if call.answered:
+                    self.note_reply(turn, call)
+
+    def note_reply(self, turn: TurnDraft, call: CallDraft) -> None:
+        """Remember a call by the ids of its reply."""
+        for reply_id in {call.request_id, call.message_id} - {None}:
+            self.replies.setdefault(str(reply_id), {})[turn.turn_id] = call
+
+    def replied_in(self, reply_id: Optional[str]) -> dict[str, CallDraft]:
+        """The calls that a reply's id stands for, by turn; drafts that were dropped are gone."""
+        found = self.replies.get(reply_id or "", {})
+        turns = self.state.turns
+        return {
+            turn_id: call
+            for turn_id, call in found.items()
+            if turn_id in turns and turns[turn_id].calls.get(call.call_id) is call
+        }
+
+    def forget_replies(self, turn: TurnDraft) -> None:
+        """The turn is told: its replies are known by their message ids alone."""
+        for call in turn.calls.values():
+            for reply_id in (call.request_id, call.message_id):
+                self.replies.pop(reply_id or "", None)
+            if call.message_id is not None:
+                self.told_calls.add(call.message_id)
 
     # -- what changed
 
@@ -112,8 +142,10 @@ class Reading:
         """
         turn = self.current(key)
         thread = self.thread(key)
-        if key != MAIN or thread.skipping or (turn is not None and not _is_over(turn)):
+        if key != MAIN or (turn is not None and not _is_over(turn)):
             return turn
+        if self.skips(thread, at_ns):
+            return None
         told = self.announced(at_ns)
         if told is not None or (turn is None and thread.turn_id is None):
             return self._turn_without_prompt(thread, told, at_ns)
@@ -123,9 +155,20 @@ class Reading:
         again.has_lines = True
         again.cause = "continuation"
         again.prompt_ns = at_ns
-        thread.turn_id = again.turn_id
+        thread.turn_id, thread.skipping = again.turn_id, False
         self.settle_number(again)
         return again
+
+    def skips(self, thread: Thread, at_ns: Optional[int]) -> bool:
+        """Whether a thread is in a turn that was told as final, with what happened at `at_ns`.
+
+        Replies that were told are known by their ids; only where there were more than are kept
+        does the time have to tell.
+        """
+        if not thread.skipping or len(self.state.told_calls) < CALLS_KEPT:
+            return False
+        last_ns = self.state.closed.get(thread.turn_id or "")
+        return at_ns is None or last_ns is None or at_ns <= last_ns
 
     def continuation(self, turn_id: str) -> str:
         """The id of the turn in which one goes on that was told as final already."""

@@ -218,6 +218,7 @@ class ClaudeReader:
         calls = [call.message_id for call in turn.calls.values() if call.message_id is not None]
         tools = [*turn.tools, *(times.tool_use_id for times in assemble.hook_tools(self._r, turn))]
         state.told_calls = [*state.told_calls, *calls][-CALLS_KEPT:]
+        self._r.forget_replies(turn)
         state.told_tools = [*state.told_tools, *tools][-CALLS_KEPT:]
         state.turns.pop(turn.turn_id, None)
         for tool_use_id, times in list(state.hooks.items()):
