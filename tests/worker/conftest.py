@@ -10,6 +10,7 @@ import pytest
 
 from tests.worker.player import Place, Recording, play, recording, wait_for
 
+LONGEST_S = 2.0
 Undisturbed = Callable[[str], str]
 
 
@@ -35,7 +36,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     def contents(name: str) -> str:
         if name not in known:
             place = Place(tmp_path_factory.mktemp("undisturbed") / "home")
-            play(Recording.ready(place, recording(name)))
+            play(Recording.ready(place, recording(name), longest_s=LONGEST_S))
             result = place.flush()
             assert result.left == 0, result.messages
             known[name] = place.contents()

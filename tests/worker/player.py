@@ -244,11 +244,11 @@ class Recording:
         place: Place,
         folder: Path,
         *,
-        speed: float = 1.0,
+        longest_s: Optional[float] = None,
         past: bool = False,
         set_back_at: Optional[int] = None,
     ) -> Recording:
-        """Read a recording; its times move to now and go by `speed` times as fast.
+        """Read a recording; its times move to now, and go by faster where it is too long.
 
         With `past` it ends now, else it begins. The clock is set back by an hour before the
         call of number `set_back_at`.
@@ -260,6 +260,7 @@ class Recording:
             record for record in map(json.loads, filter(None, lines)) if record["event"] in known
         ]
         first_ns, last_ns = raw[0]["at_ns"], raw[-1]["at_ns"]
+        speed = max(1.0, (last_ns - first_ns) / 1e9 / longest_s) if longest_s else 1.0
         start_ns = time.time_ns() - (last_ns - first_ns + 10**9 if past else 0)
         jump_ns = None if set_back_at is None else raw[set_back_at]["at_ns"]
         rewrite = Rewriter(place, first_ns, start_ns, speed, jump_ns)

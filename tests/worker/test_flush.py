@@ -51,7 +51,7 @@ def test_an_open_turn_is_stored_and_does_not_count_as_left(place: Place) -> None
 
     assert (done.returncode, done.stderr) == (0, "")
     assert [turn["status"] for turn in place.turns()] == ["open"]
-    assert place.workers(), "its worker goes on"
+    wait_for(place.workers, "its worker goes on")
 
 
 def test_a_dead_workers_work_is_done(place: Place, undisturbed: Undisturbed) -> None:

@@ -10,7 +10,13 @@ import pytest
 from tests.worker.conftest import Undisturbed
 from tests.worker.player import Place, Recording, assert_same, play, recording
 
-NAMES = ("tool_cycle", "subagent_parallel", "multi_turn_resume", "subagent_background", "interrupt")
+NAMES = (
+    "tool_cycle",
+    "subagent_parallel",
+    "multi_turn_resume",
+    "subagent_background",
+    "claude-code-own/interrupt_then_prompt",
+)
 KILLS = [pytest.param(seed, marks=pytest.mark.soak) if seed >= 5 else seed for seed in range(50)]
 
 
@@ -28,7 +34,7 @@ def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
     thread = threading.Thread(target=killer)
     thread.start()
     try:
-        play(Recording.ready(place, recording(name), speed=2.0 if name == "interrupt" else 1.0))
+        play(Recording.ready(place, recording(name)))
     finally:
         over.set()
         thread.join()

@@ -12,7 +12,7 @@ from typing import Optional
 import pytest
 
 from harness_tracing import spool, worker
-from tests.worker.conftest import Undisturbed
+from tests.worker.conftest import LONGEST_S, Undisturbed
 from tests.worker.player import (
     AGENT,
     HOUR_NS,
@@ -47,7 +47,7 @@ def prompts(place: Place) -> dict[str, list[str]]:
 def test_a_hook_registered_twice_changes_nothing(
     place: Place, undisturbed: Undisturbed, name: str
 ) -> None:
-    play(Recording.ready(place, recording(name)), times=2)
+    play(Recording.ready(place, recording(name), longest_s=LONGEST_S), times=2)
 
     assert place.flush().left == 0
     assert_same(place.contents(), undisturbed(name))

@@ -80,7 +80,7 @@ def on_disk(place: Place, text: str) -> list[str]:
 def test_a_session_that_is_not_to_be_traced_leaves_nothing(
     place: Place, env: dict[str, str]
 ) -> None:
-    play(Recording.ready(place, recording("simple"), speed=4), **env)
+    play(Recording.ready(place, recording("simple")), **env)
 
     assert not place.home.root.exists()
     assert place.processes() == []
@@ -90,7 +90,7 @@ def test_tracing_turned_off_in_the_configuration_leaves_nothing(place: Place) ->
     place.home.root.mkdir(parents=True)
     place.home.config.write_text("enabled: false\n")
 
-    play(Recording.ready(place, recording("simple"), speed=4))
+    play(Recording.ready(place, recording("simple")))
 
     wait_for(lambda: not place.event_files(), "the events are gone")
     assert place.flush().left == 0

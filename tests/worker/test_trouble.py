@@ -103,6 +103,12 @@ def test_events_that_found_no_space_are_recovered_from_the_transcript(
                 fillers.append(fill(place.home.root))
             if number == len(made.calls) - 1:
                 fillers.pop().unlink()
+                # What found no space is known never to become whole after some seconds.
+                for path in place.event_files():
+                    if not path.stat().st_size:
+                        os.utime(
+                            path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**10)
+                        )
 
         play(made, before=before)
 
