@@ -41,7 +41,7 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
         prompt=turn.prompt if turn.prompt is not None else turn.hook_prompt,
         response=_response(turn),
         model=last.model if last is not None else None,
-        usage=_usage(turn, hidden),
+        usage=_sum(steps) if only is None else _usage(turn, hidden),
         steps=build.in_order(steps),
         gaps=tuple(_gaps(r, turn, hidden, steps if final else None)),
         error=turn.failure if status == "failed" else None,
@@ -154,6 +154,10 @@ def _cut_before_answer(turn: TurnDraft) -> bool:
     last = turn.calls.get(turn.last_call_id or "")
     answered = last is not None and last.finish_reason not in ("tool_use", None)
     return turn.stop_ns is not None and turn.end is not None and not answered
+
+
+def _sum(steps: list[Step]) -> Usage:
+    return sum((step.usage for step in steps if isinstance(step, ModelCall)), Usage())
 
 
 def _usage(turn: TurnDraft, hidden: set[str]) -> Usage:

@@ -45,7 +45,7 @@ def on_copy(r: Reading, key: str, value: Value) -> None:
     thread = r.thread(key)
     r.count(thread, len(thread.messages) + _messages(r, value))
     turn = r.current(key)
-    if turn is not None and turn.has_lines:
+    if turn is not None and turn.has_lines and not turn.calls:
         _forget(r, turn)
     if r.state.waiting_moments or value.get("subtype") == "compact_boundary":
         r.state.origin_cost_unknown = True
@@ -89,7 +89,7 @@ def _forget(r: Reading, turn: TurnDraft) -> None:
     branches.forget(r, turn.turn_id)
     del r.state.turns[turn.turn_id]
     r.touched.pop(turn.turn_id, None)
-    if turn.hook_ns is not None:
+    if turn.hook_ns is not None or turn.turn_id in r.told:
         r.state.turns[turn.turn_id] = again
 
 

@@ -29,6 +29,8 @@ class Reading:
         self.touched: dict[str, set[str]] = {}
         self.finished: list[TurnChange] = []
         self.session_touched = False
+        # Open turns that were told: they must not vanish again.
+        self.told: set[str] = set()
         # The turn of the line being taken in, where that is not the one its thread is in.
         self.line_turn: Optional[str] = None
         # Which calls of which turns a reply's ids stand for: found at once, however many there are.

@@ -267,6 +267,7 @@ class ClaudeReader:
         ]
         session = assemble.session_of(r) if r.session_touched else None
         changes = Changes(session, tuple(r.finished) + tuple(changed))
+        r.told = (r.told | r.touched.keys()) & r.state.turns.keys()
         r.touched, r.finished, r.session_touched = {}, [], False
         return changes
 
