@@ -14,7 +14,17 @@ from harness_tracing.agents.claude_code.drafts import (
     ToolDraft,
     TurnDraft,
 )
-from harness_tracing.model import Gap, Moment, Session, Step, ToolCall, Turn, TurnStatus, Usage
+from harness_tracing.model import (
+    Gap,
+    ModelCall,
+    Moment,
+    Session,
+    Step,
+    ToolCall,
+    Turn,
+    TurnStatus,
+    Usage,
+)
 
 
 def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) -> Turn:
