@@ -10,7 +10,7 @@ from typing import Optional
 from harness_tracing.model import Session, Turn
 from harness_tracing.store import prune as _prune
 from harness_tracing.store import read as _read
-from harness_tracing.store.database import explained, open_database, transaction
+from harness_tracing.store.database import explained, open_database, snapshot, transaction
 from harness_tracing.store.prune import StoreStats
 from harness_tracing.store.read import ProjectRow, SessionRow, TurnRow
 from harness_tracing.store.write import (
@@ -95,14 +95,14 @@ class Store:
         limit: Optional[int] = None,
     ) -> list[SessionRow]:
         """Sessions that match and had an event since, the latest active first."""
-        with explained(self.path):
+        with explained(self.path), snapshot(self._connection):
             return _read.session_rows(
                 self._connection, agent=agent, project=project, since_ns=since_ns, limit=limit
             )
 
     def session(self, session_id: str, agent: Optional[str] = None) -> Optional[SessionRow]:
         """The session of that id or unique beginning of one; StoreError names several."""
-        with explained(self.path):
+        with explained(self.path), snapshot(self._connection):
             return _read.session_row(self._connection, session_id, agent)
 
     def turns(self, agent: str, session_id: str) -> list[Turn]:
@@ -111,22 +111,22 @@ class Store:
 
     def turn_rows(self, agent: str, session_id: str) -> list[TurnRow]:
         """The turns of a session with their cost and what is late in them."""
-        with explained(self.path):
+        with explained(self.path), snapshot(self._connection):
             return _read.turn_rows(self._connection, agent, session_id)
 
     def turn_by_trace_id(self, trace_id: str) -> Optional[Turn]:
         """The turn of a trace (32 hex digits)."""
-        with explained(self.path):
+        with explained(self.path), snapshot(self._connection):
             return _read.turn_by_trace_id(self._connection, trace_id)
 
     def turn_by_span_id(self, span_id: str) -> Optional[Turn]:
         """The turn that the span (16 hex digits) is, or is a step of."""
-        with explained(self.path):
+        with explained(self.path), snapshot(self._connection):
             return _read.turn_by_span_id(self._connection, span_id)
 
     def projects(self) -> list[ProjectRow]:
         """All projects, the latest active first."""
-        with explained(self.path):
+        with explained(self.path), snapshot(self._connection):
             return _read.project_rows(self._connection)
 
     def open_sessions(self) -> list[Session]:
@@ -156,5 +156,5 @@ class Store:
 
     def stats(self) -> StoreStats:
         """What the store holds and weighs."""
-        with explained(self.path):
+        with explained(self.path), snapshot(self._connection):
             return _prune.stats(self._connection, self.path)

@@ -69,7 +69,7 @@ def _model_call_columns(call: ModelCall) -> StepColumns:
         parent_id="moment:" + call.moment_id if call.moment_id else _agent_step(call.agent_id),
         kind="model_call",
         name=call.kind,
-        status="error" if call.error else "ok",
+        status=_call_status(call),
         agent_id=call.agent_id,
         model=call.model,
         started_at_ns=call.started_at_ns,
@@ -78,6 +78,12 @@ def _model_call_columns(call: ModelCall) -> StepColumns:
         usage=call.usage,
         error_type=call.error.type if call.error else None,
     )
+
+
+def _call_status(call: ModelCall) -> str:
+    if call.error is not None:
+        return "error"
+    return "running" if call.output is None and call.ended_at_ns is None else "ok"
 
 
 def _tool_columns(tool: ToolCall) -> StepColumns:

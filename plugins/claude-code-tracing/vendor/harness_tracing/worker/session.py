@@ -29,11 +29,13 @@ from harness_tracing.model import (
     step_id,
     trace_id,
 )
+from harness_tracing.model import Session as StoredSession
 from harness_tracing.prices import Priced, PriceTable, price
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
 from harness_tracing.repository import read_repository
 from harness_tracing.spool import FolderWatch, SpoolFile
 from harness_tracing.store import SessionChange, Store, TurnWrite
+from harness_tracing.worker.closing import close_lost
 from harness_tracing.worker.presence import Session
 from harness_tracing.worker.processes import is_running, started_at, was_running
 
@@ -110,6 +112,7 @@ class SessionWork:
         self._repositories: dict[str, Repository] = {}
         self._prices: Optional[PriceTable] = None
         self._costs: dict[str, dict[str, Priced]] = {}
+        self._session: Optional[StoredSession] = None
         self._pid: Optional[int] = None
         self._pid_started: Optional[int] = None
         self._dropped = spool.dropped(self.folder)
@@ -131,7 +134,9 @@ class SessionWork:
                     file.path.unlink(missing_ok=True)
         row = self.store.session(self.session_id, self.agent.name)
         if row is not None and row.session_id == self.session_id:
+            self._session = row.session
             self._pid, self._pid_started = row.session.pid, row.session.pid_started_at_ns
+        self._lost_closed = row is None or not row.open
         self._sign_ns = (row.last_event_ns if row is not None else None) or time.time_ns()
         state = saved.reader if saved is not None else None
         self.reader = self.agent.reader(self.session_id, self.settings.project, state)
@@ -151,6 +156,7 @@ class SessionWork:
         if not alive or self.reader.session_over():
             # Without a turn there is nothing to store, and nothing to keep events for.
             self._let_go(idle=True)
+            self._close_lost()
         return new or stored
 
     def _read_all(self) -> bool:
@@ -237,20 +243,32 @@ class SessionWork:
     # -- storing
 
     def _store(self, changes: Changes) -> bool:
-        if changes.session is None:
-            return False
         idle = self.reader.open_since_ns() is None
-        state = self._saved() if idle else None
-        session = replace(
-            redact_session(changes.session, self.policy),
-            user_id=self.settings.user_id,
-            pid=self._pid,
-            pid_started_at_ns=self._pid_started,
-        )
-        writes = tuple(self._turn_write(change) for change in changes.turns)
-        self.store.write(SessionChange(session, writes, state))
+        if changes.session is not None:
+            self._session = replace(
+                redact_session(changes.session, self.policy),
+                user_id=self.settings.user_id,
+                pid=self._pid,
+                pid_started_at_ns=self._pid_started,
+            )
+        elif not (idle and self._fed):
+            return False
+        if self._session is not None:
+            state = self._saved() if idle else None
+            writes = tuple(self._turn_write(change) for change in changes.turns)
+            self.store.write(SessionChange(self._session, writes, state))
         self._let_go(idle)
         return bool(changes.turns)
+
+    def _close_lost(self) -> None:
+        """End what is open in the store though the session is over and the reader knows no turn."""
+        if self._lost_closed or self._session is None or self.has_open_turn:
+            return
+        self._lost_closed = True
+        rows = self.store.turn_rows(self.agent.name, self.session_id)
+        writes = tuple(close_lost(row) for row in rows if not row.final)
+        if writes:
+            self.store.write(SessionChange(self._session, writes))
 
     def _saved(self) -> bytes:
         def clean(message: Message) -> Message:

@@ -14,7 +14,17 @@ from harness_tracing.agents.claude_code.drafts import (
     ToolDraft,
     TurnDraft,
 )
-from harness_tracing.model import Gap, Moment, Session, Step, ToolCall, Turn, TurnStatus, Usage
+from harness_tracing.model import (
+    Gap,
+    ModelCall,
+    Moment,
+    Session,
+    Step,
+    ToolCall,
+    Turn,
+    TurnStatus,
+    Usage,
+)
 
 
 def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) -> Turn:
@@ -27,7 +37,7 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
     end = turn.end
     status: TurnStatus = end.status if end is not None and final else "open"
     started = _started(r, turn)
-    ended = max([end.at_ns, started, *_ends(r, turn, hidden)]) if end and final else None
+    ended = max([end.at_ns, started, *_ends(steps)]) if end and final else None
     last = r.last_call(turn)
     return Turn(
         agent=build.AGENT_NAME,
@@ -41,9 +51,9 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
         prompt=turn.prompt if turn.prompt is not None else turn.hook_prompt,
         response=_response(turn),
         model=last.model if last is not None else None,
-        usage=_usage(turn, hidden),
+        usage=_sum(steps) if only is None else _usage(turn, hidden),
         steps=build.in_order(steps),
-        gaps=tuple(_gaps(r, turn, hidden, final)),
+        gaps=tuple(_gaps(r, turn, hidden, steps if final else None)),
         error=turn.failure if status == "failed" else None,
         cause=turn.cause,
         caused_by=turn.caused_by,
@@ -70,7 +80,7 @@ def _steps(
     ]
     steps += [
         build.build_tool(build.hook_tool(times), times, turn, False)
-        for times in _hook_tools(r, turn)
+        for times in hook_tools(r, turn)
         if wanted("tool:" + times.tool_use_id, times.agent_id)
     ]
     steps += [
@@ -90,14 +100,14 @@ def _tool(r: Reading, turn: TurnDraft, tool: ToolDraft, times: Optional[HookTime
     return build.build_tool(tool, times, turn, ends.cut_by_signal(turn, tool.output))
 
 
-def _hook_tools(r: Reading, turn: TurnDraft) -> list[HookTimes]:
+def hook_tools(r: Reading, turn: TurnDraft) -> list[HookTimes]:
     """Tools that hooks told of and the transcript does not: only once it has had its say."""
     if turn.has_lines and turn.end is None:
         return []
     return [
         times
         for times in r.state.hooks.values()
-        if times.prompt_id == turn.turn_id and times.tool_use_id not in turn.tools
+        if times.prompt_id == turn.turn_id and r.tool(times.tool_use_id)[1] is None
     ]
 
 
@@ -116,14 +126,14 @@ def _started(r: Reading, turn: TurnDraft) -> int:
     times = [at for at in (turn.prompt_ns, turn.hook_ns) if at is not None]
     times += [c.started_at_ns for c in turn.calls.values() if c.started_at_ns and not c.kind]
     times += [tool.asked_at_ns for tool in turn.tools.values() if tool.asked_at_ns]
-    times += [h.pre_ns for h in _hook_tools(r, turn) if h.pre_ns]
+    times += [h.pre_ns for h in hook_tools(r, turn) if h.pre_ns]
     return min(times) if times else turn.last_ns
 
 
-def _ends(r: Reading, turn: TurnDraft, hidden: set[str]) -> list[int]:
-    """When the turn's steps end: none of them may outlive it."""
+def _ends(steps: list[Step]) -> list[int]:
+    """When the steps of a turn end: none of them may outlive it."""
     found = []
-    for step in _steps(r, turn, None, hidden, True):
+    for step in steps:
         if isinstance(step, Moment) and step.between_turns:
             continue
         found += [step.at_ns] if isinstance(step, Moment) else [step.started_at_ns or 0]
@@ -156,6 +166,10 @@ def _cut_before_answer(turn: TurnDraft) -> bool:
     return turn.stop_ns is not None and turn.end is not None and not answered
 
 
+def _sum(steps: list[Step]) -> Usage:
+    return sum((step.usage for step in steps if isinstance(step, ModelCall)), Usage())
+
+
 def _usage(turn: TurnDraft, hidden: set[str]) -> Usage:
     total = Usage()
     for call in turn.calls.values():
@@ -164,7 +178,9 @@ def _usage(turn: TurnDraft, hidden: set[str]) -> Usage:
     return total
 
 
-def _gaps(r: Reading, turn: TurnDraft, hidden: set[str], final: bool) -> list[Gap]:
+def _gaps(
+    r: Reading, turn: TurnDraft, hidden: set[str], final_steps: Optional[list[Step]]
+) -> list[Gap]:
     gaps = list(turn.gaps)
     calls = [c for c in turn.calls.values() if c.agent_id not in hidden]
     if any(call.start_guessed for call in calls):
@@ -176,22 +192,21 @@ def _gaps(r: Reading, turn: TurnDraft, hidden: set[str], final: bool) -> list[Ga
         )
     if any(c.was_thinking and build.call_usage(c).reasoning_tokens is None for c in calls):
         gaps.append(Gap("reasoning tokens", "the client recorded no count beside the thinking"))
-    if final:
-        gaps += _final_gaps(r, turn, hidden)
+    if final_steps is not None:
+        gaps += _final_gaps(r, turn, hidden, final_steps)
     return list(dict.fromkeys(gaps))
 
 
-def _final_gaps(r: Reading, turn: TurnDraft, hidden: set[str]) -> list[Gap]:
+def _final_gaps(r: Reading, turn: TurnDraft, hidden: set[str], steps: list[Step]) -> list[Gap]:
     gaps = []
     if not turn.has_lines:
         gaps.append(Gap("model calls", "the session kept no transcript"))
-    elif _hook_tools(r, turn):
+    elif hook_tools(r, turn):
         gaps.append(Gap("model call behind a tool", "only hooks told of the tool"))
     if turn.has_lines and _cut_before_answer(turn):
         gaps.append(Gap("last model call", "the transcript ends before it"))
     if not turn.has_lines and turn.hook_prompt is None:
         gaps.append(Gap("prompt", "no hook and no transcript told it"))
-    steps = _steps(r, turn, None, hidden, True)
     if any(isinstance(step, ToolCall) and step.status == "unknown" for step in steps):
         gaps.append(Gap("result of a tool", "neither transcript nor hook told it"))
     calls = (c for c in turn.calls.values() if c.agent_id not in hidden)

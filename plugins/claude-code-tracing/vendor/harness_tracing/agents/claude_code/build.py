@@ -168,11 +168,17 @@ def _tool_status(tool: ToolDraft, times: HookTimes, turn: TurnDraft, signalled: 
         return "error"
     if tool.result_at_ns is not None or times.post_ns is not None:
         return "ok"
-    if turn.end is None:
+    if turn.end is None or _is_background_work(turn, tool):
         return "running"
     if tool.agent_id is not None:
         return "interrupted"
     return "unknown" if turn.end.status == "completed" else "interrupted"
+
+
+def _is_background_work(turn: TurnDraft, tool: ToolDraft) -> bool:
+    """Whether a sub-agent runs it that may go on when the turn has ended."""
+    agent = turn.agents.get(tool.agent_id or "")
+    return agent is not None and agent.background and not agent.over
 
 
 def _tool_times(

@@ -37,7 +37,7 @@ def on_request(r: Reading, key: str, thread: Thread, value: Value, at_ns: Option
     if _known_already(r, request):
         return
     turn = r.current(key)
-    if key == MAIN and not thread.skipping and _must_wait(r, turn, at_ns):
+    if key == MAIN and not r.skips(thread, at_ns) and _must_wait(r, turn, at_ns):
         r.state.held.append(request)
         r.mark(None, None)
     elif turn is not None:
@@ -46,6 +46,8 @@ def on_request(r: Reading, key: str, thread: Thread, value: Value, at_ns: Option
 
 def _known_already(r: Reading, request: Request) -> bool:
     """Whether the reply to a request stands before it: an interactive session may begin so."""
+    if any(held.call_id == request.call_id for held in r.state.held):
+        return True
     for turn in r.open_turns():
         call = turn.calls.get(request.call_id)
         if call is None:
@@ -81,7 +83,7 @@ def release(r: Reading, turn: TurnDraft, thread: Thread, wanted: Optional[str]) 
     """
     held, r.state.held = r.state.held, []
     ids = [request.call_id for request in held]
-    if wanted is not None and wanted not in ids:
+    if (wanted is not None and wanted not in ids) or (wanted is None and r.state.branches):
         r.state.held = held
         return
     if wanted is not None and r.state.branches:
@@ -157,9 +159,9 @@ def _goes_on(turn: TurnDraft, key: str) -> None:
 
 def _add_call(r: Reading, turn: TurnDraft, thread: Thread, key: str, call: CallDraft) -> None:
     turn.calls[call.call_id] = call
-    turn.has_lines = True
     thread.pending = call.call_id
     if key == MAIN:
+        turn.has_lines = True
         turn.last_call_id = call.call_id
     else:
         r.agent(turn, key).last_call_id = call.call_id
@@ -184,6 +186,7 @@ def on_reply(
         return None
     call.lines.append(uuid or "")
     _answer(r, thread, call, value, message, at_ns)
+    r.note_reply(turn, call)
     for block in t.blocks(message.get("content")):
         _on_block(r, turn, call, block, at_ns)
     r.mark(turn, at_ns)
@@ -202,18 +205,24 @@ def _call_of(
     """The call a line belongs to: by its api-request line, else by request or message id."""
     request_id = t.string(value.get("requestId"))
     message_id = t.string(message.get("id"))
+    if message_id is not None and _told_elsewhere(r, key, message_id):
+        return None, None
+    known = _answered_by(r, r.current(key), request_id, message_id)
+    if known is not None:
+        return known, r.current(key)
     turn = r.working_turn(key, at_ns)
     if turn is None:
         return None, None
     thread = r.thread(key)
     reference = t.string(value.get("requestRef"))
-    if key == MAIN and reference is not None and reference not in turn.calls:
+    if key == MAIN and reference not in turn.calls:
         release(r, turn, thread, reference)
     if reference in turn.calls:
         return turn.calls[reference], turn
-    for call in turn.calls.values():
-        if call.answered and (call.request_id or call.message_id) == (request_id or message_id):
-            return call, turn
+    waiting = turn.calls.get(thread.pending or "")
+    if reference is None and waiting is not None and not waiting.answered:
+        # A client that writes requests and does not say which one a reply answers.
+        return waiting, turn
     identity = reference or request_id or message_id
     if identity is None:
         return None, None
@@ -225,6 +234,30 @@ def _call_of(
     _goes_on(turn, key)
     _add_call(r, turn, thread, key, call)
     return call, turn
+
+
+def _answered_by(
+    r: Reading, turn: Optional[TurnDraft], request_id: Optional[str], message_id: Optional[str]
+) -> Optional[CallDraft]:
+    """The turn's call that a line is a further block of."""
+    if turn is None:
+        return None
+    call = r.replied_in(request_id or message_id).get(turn.turn_id)
+    if call is None or (call.request_id or call.message_id) != (request_id or message_id):
+        return None
+    return call
+
+
+def _told_elsewhere(r: Reading, key: str, message_id: str) -> bool:
+    """Whether a reply is one of another turn already: its line was written twice."""
+    if message_id in r.told_calls:
+        return True
+    own = r.current(key)
+    found = r.replied_in(message_id).items()
+    return any(
+        call.message_id == message_id and (own is None or turn_id != own.turn_id)
+        for turn_id, call in found
+    )
 
 
 def _answer(
@@ -287,6 +320,8 @@ def _on_block(
         # Tools of the provider's run inside the reply: there is no call of the client's to show.
         if kind != "tool_use" or asked.tool_use_id in turn.tools:
             return
+        if asked.tool_use_id in r.state.told_tools:
+            return
         turn.tools[asked.tool_use_id] = ToolDraft(
             asked.tool_use_id,
             asked.name,
@@ -330,7 +365,7 @@ def _on_api_failure(
 
 def _unanswered(r: Reading, turn: TurnDraft, key: str) -> Optional[CallDraft]:
     """The call that an error line is about: the thread's last, if no reply has come."""
-    if key == MAIN and not r.state.branches:
+    if key == MAIN:
         release(r, turn, r.thread(key), None)
     call = turn.calls.get(r.thread(key).pending or "")
     return None if call is None or call.answered else call

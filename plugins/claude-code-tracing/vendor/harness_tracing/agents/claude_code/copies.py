@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from harness_tracing.agents.claude_code import branches
 from harness_tracing.agents.claude_code import transcript as t
-from harness_tracing.agents.claude_code.core import Reading
+from harness_tracing.agents.claude_code.core import CONTINUED, Reading
 from harness_tracing.agents.claude_code.drafts import TurnDraft
 
 Value = Mapping[str, Any]
@@ -22,20 +22,30 @@ TOOLS_THAT_ASK_MODELS = {"Agent", "Task", "WebFetch", "WebSearch"}
 
 
 def is_copy(r: Reading, value: Value, at_ns: Optional[int]) -> bool:
-    """Whether a fork took this line over from the session it was forked from."""
+    """Whether a fork took this line over from the session it was forked from.
+
+    Times tell only until the first reply of its own: after that a clock was set back.
+    """
     origin = t.string(value.get("requestSessionId"))
     if origin is not None and origin != r.state.session_id:
         return True
+    model = t.mapping(value.get("message")).get("model")
+    if value.get("type") == "assistant" and model not in (None, t.SYNTHETIC_MODEL):
+        r.state.own_replies = True
     forked_ns = r.state.forked_ns
-    return forked_ns is not None and at_ns is not None and at_ns < forked_ns - FORK_SLACK_NS
+    if forked_ns is None or at_ns is None or r.state.own_replies:
+        return False
+    return at_ns < forked_ns - FORK_SLACK_NS
 
 
 def on_copy(r: Reading, key: str, value: Value) -> None:
     """A copied line counts as an earlier message; its call only towards the cost-state."""
+    if r.state.own_replies:
+        return
     thread = r.thread(key)
     r.count(thread, len(thread.messages) + _messages(r, value))
     turn = r.current(key)
-    if turn is not None and turn.has_lines:
+    if turn is not None and turn.has_lines and not turn.calls:
         _forget(r, turn)
     if r.state.waiting_moments or value.get("subtype") == "compact_boundary":
         r.state.origin_cost_unknown = True
@@ -72,10 +82,14 @@ def _forget(r: Reading, turn: TurnDraft) -> None:
     again = TurnDraft(turn.turn_id, hook_ns=turn.hook_ns, hook_prompt=turn.hook_prompt)
     if turn.number == r.state.turn_count:
         r.state.turn_count -= 1
+    base = turn.turn_id.split(CONTINUED)[0]
+    if base != turn.turn_id:
+        # Told from hooks alone: the lines that are its own are still to come.
+        r.state.closed_unseen.append(base)
     branches.forget(r, turn.turn_id)
     del r.state.turns[turn.turn_id]
     r.touched.pop(turn.turn_id, None)
-    if turn.hook_ns is not None:
+    if turn.hook_ns is not None or turn.turn_id in r.told:
         r.state.turns[turn.turn_id] = again
 
 

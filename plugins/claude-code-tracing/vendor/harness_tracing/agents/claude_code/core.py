@@ -17,6 +17,7 @@ from harness_tracing.model import Gap, Usage
 
 MAIN = "main"
 CLOSED_KEPT = 200
+CALLS_KEPT = 1000
 CONTINUED = "+"
 
 
@@ -28,8 +29,40 @@ class Reading:
         self.touched: dict[str, set[str]] = {}
         self.finished: list[TurnChange] = []
         self.session_touched = False
+        # Open turns that were told: they must not vanish again.
+        self.told: set[str] = set()
         # The turn of the line being taken in, where that is not the one its thread is in.
         self.line_turn: Optional[str] = None
+        # Which calls of which turns a reply's ids stand for: found at once, however many there are.
+        self.replies: dict[str, dict[str, CallDraft]] = {}
+        self.told_calls = set(state.told_calls)
+        for turn in state.turns.values():
+            for call in turn.calls.values():
+                if call.answered:
+                    self.note_reply(turn, call)
+
+    def note_reply(self, turn: TurnDraft, call: CallDraft) -> None:
+        """Remember a call by the ids of its reply."""
+        for reply_id in {call.request_id, call.message_id} - {None}:
+            self.replies.setdefault(str(reply_id), {})[turn.turn_id] = call
+
+    def replied_in(self, reply_id: Optional[str]) -> dict[str, CallDraft]:
+        """The calls that a reply's id stands for, by turn; drafts that were dropped are gone."""
+        found = self.replies.get(reply_id or "", {})
+        turns = self.state.turns
+        return {
+            turn_id: call
+            for turn_id, call in found.items()
+            if turn_id in turns and turns[turn_id].calls.get(call.call_id) is call
+        }
+
+    def forget_replies(self, turn: TurnDraft) -> None:
+        """The turn is told: its replies are known by their message ids alone."""
+        for call in turn.calls.values():
+            for reply_id in (call.request_id, call.message_id):
+                self.replies.pop(reply_id or "", None)
+            if call.message_id is not None:
+                self.told_calls.add(call.message_id)
 
     # -- what changed
 
@@ -111,28 +144,48 @@ class Reading:
         """
         turn = self.current(key)
         thread = self.thread(key)
-        if key != MAIN or thread.skipping or (turn is not None and not _is_over(turn)):
+        if key != MAIN or (turn is not None and not _is_over(turn)):
             return turn
+        if self.skips(thread, at_ns):
+            return None
         told = self.announced(at_ns)
         if told is not None or (turn is None and thread.turn_id is None):
             return self._turn_without_prompt(thread, told, at_ns)
         if turn is not None or thread.turn_id is None:
             return turn
-        base = thread.turn_id.split(CONTINUED)[0]
-        names = (f"{base}{CONTINUED}{n}" for n in range(1, 10_000))
-        again = self.turn(next(name for name in names if name not in self.state.closed))
+        again = self.turn(self.continuation(thread.turn_id))
         again.has_lines = True
         again.cause = "continuation"
         again.prompt_ns = at_ns
-        thread.turn_id = again.turn_id
+        thread.turn_id, thread.skipping = again.turn_id, False
         self.settle_number(again)
         return again
 
+    def skips(self, thread: Thread, at_ns: Optional[int]) -> bool:
+        """Whether a thread is in a turn that was told as final, with what happened at `at_ns`.
+
+        Replies that were told are known by their ids; only where there were more than are kept
+        does the time have to tell.
+        """
+        if not thread.skipping or len(self.state.told_calls) < CALLS_KEPT:
+            return False
+        last_ns = self.state.closed.get(thread.turn_id or "")
+        return at_ns is None or last_ns is None or at_ns <= last_ns
+
+    def continuation(self, turn_id: str) -> str:
+        """The id of the turn in which one goes on that was told as final already."""
+        base = turn_id.split(CONTINUED)[0]
+        names = (f"{base}{CONTINUED}{n}" for n in range(1, 10_000))
+        return next(name for name in names if name not in self.state.closed)
+
     def announced(self, at_ns: Optional[int]) -> Optional[TurnDraft]:
         """The turn that hooks told of before `at_ns` and the transcript has yet to show."""
+        running = self.current(MAIN)
+        since_ns = (running.prompt_ns or 0) if running is not None else 0
         for turn in reversed(self.open_turns()):
-            if turn.hook_ns is not None and not turn.has_lines and not _is_over(turn):
-                return turn if at_ns is None or turn.hook_ns <= at_ns else None
+            told_ns = turn.hook_ns
+            if told_ns is not None and not turn.has_lines and not _is_over(turn):
+                return turn if since_ns < told_ns and (at_ns or told_ns) >= told_ns else None
         return None
 
     def _turn_without_prompt(
@@ -157,14 +210,39 @@ class Reading:
                 return turn, turn.tools[tool_use_id]
         return None, None
 
+    def turn_of_agent(self, agent_id: str) -> Optional[TurnDraft]:
+        """The turn that a sub-agent works for, which may be an earlier one than runs now."""
+        return self.state.turns.get(self.state.agent_turns.get(agent_id, ""))
+
     def agent(self, turn: TurnDraft, agent_id: str) -> AgentDraft:
         """The draft of a sub-agent in a turn, made and linked if there is none."""
+        self._take_over(turn, agent_id)
         agent = turn.agents.get(agent_id)
         if agent is None:
             agent = turn.agents[agent_id] = AgentDraft(agent_id)
             self.state.agent_turns[agent_id] = turn.turn_id
             self.link(agent, turn)
         return agent
+
+    def _take_over(self, turn: TurnDraft, agent_id: str) -> None:
+        """Bring a sub-agent from the turn that a hook named to the one that started it.
+
+        Hooks and lines of sub-agents name the main agent's prompt of the moment: what a
+        background agent of an earlier turn starts looks like the running turn's.
+        """
+        other = self.turn_of_agent(agent_id)
+        links = self.state.agent_links.get(agent_id, {})
+        ours = links.get("toolUseId") in turn.tools
+        if other in (None, turn) or not ours or agent_id not in other.agents:
+            return
+        agent = other.agents[agent_id]
+        if agent.has_lines or agent.over:
+            return
+        turn.agents[agent_id] = other.agents.pop(agent_id)
+        self.state.agent_turns[agent_id] = turn.turn_id
+        for times in self.state.hooks.values():
+            if times.agent_id == agent_id:
+                times.prompt_id = turn.turn_id
 
     def link(self, agent: AgentDraft, turn: TurnDraft) -> None:
         """Take over what the sub-agent's sidecar file says about it."""
@@ -175,8 +253,8 @@ class Reading:
         agent.parent_agent_id = agent.parent_agent_id or meta.get("parentAgentId")
         if agent.tool_use_id in turn.tools and agent.parent_agent_id is None:
             agent.parent_agent_id = turn.tools[agent.tool_use_id].agent_id
-        if meta.get("finished"):
-            self.agent_over(turn, agent, None)
+        if meta.get("finished") and agent.resumed_ns is None:
+            agent.finished = True
 
     def link_waiting(self, turn: TurnDraft, tool_use_id: str) -> None:
         """Find the sub-agents that a tool call started by what their sidecar files say."""
@@ -205,6 +283,7 @@ class Reading:
             return
         if agent.over:
             agent.over, agent.over_seen_ns, agent.resumed_ns = False, None, at_ns
+            agent.finished = False
         agent.background = True
         self.touch(turn, "agent:" + agent.agent_id)
 

@@ -109,6 +109,7 @@ class AgentDraft:
     prompt: Optional[str] = None
     response: Optional[str] = None
     error: Optional[Failure] = None
+    finished: bool = False
     over: bool = False
     over_seen_ns: Optional[int] = None
     over_ns: Optional[int] = None
@@ -269,6 +270,9 @@ class State:
     turn_count: int = 0
     turns: dict[str, TurnDraft] = field(default_factory=dict)
     closed: dict[str, int] = field(default_factory=dict)
+    closed_unseen: list[str] = field(default_factory=list)
+    told_tools: list[str] = field(default_factory=list)
+    told_calls: list[str] = field(default_factory=list)
     threads: dict[str, Thread] = field(default_factory=dict)
     hooks: dict[str, HookTimes] = field(default_factory=dict)
     agent_turns: dict[str, str] = field(default_factory=dict)
@@ -290,6 +294,7 @@ class State:
     end_reason: Optional[str] = None
     end_seen_ns: Optional[int] = None
     forked_ns: Optional[int] = None
+    own_replies: bool = False
     origin_cost_unknown: bool = False
     summaries: bool = False
     agent_version: Optional[str] = None

@@ -11,7 +11,7 @@ from typing import Optional
 
 from harness_tracing.agents.claude_code import compaction
 from harness_tracing.agents.claude_code import transcript as t
-from harness_tracing.agents.claude_code.core import Reading
+from harness_tracing.agents.claude_code.core import MAIN, Reading
 from harness_tracing.agents.claude_code.drafts import AgentDraft, CallDraft, End, TurnDraft
 
 SECOND = 10**9
@@ -53,13 +53,17 @@ def _running_tools(turn: TurnDraft) -> bool:
 
 
 def settled(turn: TurnDraft, agent: AgentDraft, now_ns: int) -> bool:
-    """Whether all of a sub-agent has been seen; its file may lag behind the news of its end."""
-    if not agent.over:
+    """Whether all of a sub-agent has been seen; its file may lag behind the news of its end.
+
+    Its sidecar file's word alone (`finished`) has no time: it counts once the answer is there.
+    """
+    if not (agent.over or agent.finished):
         return False
     last = turn.calls.get(agent.last_call_id or "")
     if agent.error is not None or (last is not None and _answered(last)):
         return True
-    return agent.over_seen_ns is not None and now_ns - agent.over_seen_ns >= FLUSH_NS
+    since_ns = agent.over_seen_ns
+    return agent.over and since_ns is not None and now_ns - since_ns >= FLUSH_NS
 
 
 def let_time_pass(r: Reading) -> None:
@@ -105,7 +109,7 @@ def is_due(r: Reading, turn: TurnDraft) -> bool:
     if end.at_ns > now_ns and waited < AHEAD_NS:
         # Lines ahead of our clock: hooks of this turn are still to come.
         return False
-    if not end.firm and waited < SOFT_END_NS:
+    if not end.firm and waited < (NO_TRANSCRIPT_NS if _file_lags(r, turn) else SOFT_END_NS):
         return False
     if compaction.is_unpaid(r, turn) and waited < SOFT_END_NS:
         return False
@@ -119,6 +123,12 @@ def is_due(r: Reading, turn: TurnDraft) -> bool:
     return waited >= FLUSH_NS
 
 
+def _file_lags(r: Reading, turn: TurnDraft) -> bool:
+    """Whether a turn that only hooks told of will yet have its lines: the file is behind them."""
+    last_ns = r.thread(MAIN).last_ns
+    return not turn.has_lines and last_ns is not None and last_ns < (turn.hook_ns or 0)
+
+
 def _output_missing(turn: TurnDraft) -> bool:
     return any(tool.output_file and tool.full_output is None for tool in turn.tools.values())
 
@@ -127,7 +137,7 @@ def settles_soon(r: Reading) -> bool:
     """Whether a turn has an end and waits for moments only, not for background agents."""
     now_ns = r.state.now_ns
     for turn in r.open_turns():
-        if turn.end is None:
+        if turn.end is None or _file_lags(r, turn):
             continue
         ahead = turn.end.at_ns > now_ns and now_ns - turn.end.seen_ns < AHEAD_NS
         if ahead or now_ns - turn.end.seen_ns < SOFT_END_NS:

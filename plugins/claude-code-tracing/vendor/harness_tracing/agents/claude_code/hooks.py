@@ -12,7 +12,7 @@ from harness_tracing.agents.base import HookEvent
 from harness_tracing.agents.claude_code import compaction, refusals
 from harness_tracing.agents.claude_code import transcript as t
 from harness_tracing.agents.claude_code.core import Reading
-from harness_tracing.agents.claude_code.drafts import End, HookTimes, TurnDraft
+from harness_tracing.agents.claude_code.drafts import AgentDraft, End, HookTimes, TurnDraft
 from harness_tracing.agents.claude_code.ends import end_by_evidence
 from harness_tracing.agents.claude_code.prompts import note_cause, queue_prompt
 from harness_tracing.agents.claude_code.results import note_agent
@@ -28,14 +28,33 @@ def feed_hook(r: Reading, event: HookEvent) -> None:
     if "cursor_version" in payload:
         return
     _session(r, event, payload)
-    prompt_id = t.string(payload.get("prompt_id"))
-    turn = r.state.turns.get(prompt_id or "")
+    turn = _turn_of(r, event, payload)
     if turn is not None and turn.closed:
         turn = None
     r.mark(turn, event.at_ns)
     handler = _HANDLERS.get(event.name)
     if handler is not None:
         handler(r, event, payload, turn)
+
+
+def _turn_of(r: Reading, event: HookEvent, payload: Payload) -> Optional[TurnDraft]:
+    """The turn an event is about.
+
+    A sub-agent's events name the main agent's prompt of the moment: what a background agent does
+    after the next prompt belongs to the turn that started it, until a message wakes it in another.
+    """
+    named = r.state.turns.get(t.string(payload.get("prompt_id")) or "")
+    agent_id = t.string(payload.get("agent_id"))
+    own = r.turn_of_agent(agent_id) if agent_id is not None else None
+    if own is None or agent_id is None:
+        return named
+    agent = own.agents.get(agent_id)
+    woken = event.name == "SubagentStart" and agent is not None and agent.over
+    return named if woken and named is not None and _after(event, agent) else own
+
+
+def _after(event: HookEvent, agent: Optional[AgentDraft]) -> bool:
+    return agent is not None and agent.over_ns is not None and event.at_ns > agent.over_ns
 
 
 def _session(r: Reading, event: HookEvent, payload: Payload) -> None:
@@ -84,9 +103,10 @@ def _on_submit(r: Reading, event: HookEvent, payload: Payload, turn: Optional[Tu
             queue_prompt(r, turn, prompt or "", event.at_ns)
         return
     late = event.at_ns - (turn.prompt_ns or event.at_ns) > SAME_EVENT_NS
-    if turn.prompt_uuid is not None and prompt is not None and turn.calls and late:
+    another = prompt is not None and prompt != turn.prompt
+    if turn.prompt_uuid is not None and another and turn.calls and late:
         # The turn's own hook was lost; this is one of a message queued since.
-        queue_prompt(r, turn, prompt, event.at_ns)
+        queue_prompt(r, turn, prompt or "", event.at_ns)
         return
     turn.hook_ns, turn.hook_prompt = event.at_ns, prompt
     if prompt is not None:
@@ -99,15 +119,20 @@ def _on_submit(r: Reading, event: HookEvent, payload: Payload, turn: Optional[Tu
 
 def _times(r: Reading, payload: Payload) -> Optional[HookTimes]:
     tool_use_id = t.string(payload.get("tool_use_id"))
-    if tool_use_id is None or t.string(payload.get("prompt_id")) in r.state.closed:
+    agent_id = t.string(payload.get("agent_id"))
+    prompt_id = r.state.agent_turns.get(agent_id or "", t.string(payload.get("prompt_id")) or "")
+    left = agent_id is not None and prompt_id in r.state.headers
+    if tool_use_id is None or (prompt_id in r.state.closed and not left):
+        return None
+    if tool_use_id in r.state.told_tools:
         return None
     times = r.state.hooks.get(tool_use_id)
     if times is None:
         times = r.state.hooks[tool_use_id] = HookTimes(
             tool_use_id,
             t.string(payload.get("tool_name")) or "unknown",
-            agent_id=t.string(payload.get("agent_id")),
-            prompt_id=t.string(payload.get("prompt_id")),
+            agent_id=agent_id,
+            prompt_id=prompt_id,
             input=payload.get("tool_input"),
         )
     return times
@@ -210,8 +235,7 @@ def _on_elicitation(
 def _on_agent(r: Reading, event: HookEvent, payload: Payload, turn: Optional[TurnDraft]) -> None:
     agent_id = t.string(payload.get("agent_id"))
     kind = t.string(payload.get("agent_type"))
-    prompt_id = t.string(payload.get("prompt_id")) or ""
-    turn = r.state.turns.get(prompt_id)
+    turn = _turn_of(r, event, payload)
     # A compaction announces itself as the end of an agent without a type that never began.
     if agent_id is None or kind is None or turn is None:
         return
@@ -220,7 +244,9 @@ def _on_agent(r: Reading, event: HookEvent, payload: Payload, turn: Optional[Tur
     agent = r.agent(turn, agent_id)
     agent.type = agent.type or kind
     if event.name == "SubagentStart":
-        if agent.hook_start_ns is not None or agent.over:
+        # The same hook registered twice fires twice; a message wakes an agent later.
+        first_ns = agent.hook_start_ns
+        if agent.over or (first_ns is not None and event.at_ns - first_ns > SAME_EVENT_NS):
             r.agent_resumed(turn, agent, event.at_ns)
         agent.hook_start_ns = agent.hook_start_ns or event.at_ns
     else:

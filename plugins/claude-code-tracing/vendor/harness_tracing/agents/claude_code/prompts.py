@@ -69,7 +69,10 @@ def _is_prompt(r: Reading, value: Value, text: str) -> bool:
     if t.string(value.get("promptSource")) or t.string(value.get("turnOrigin")):
         return True
     # Clients before promptSource: whatever is neither command nor part of the running turn.
-    return not t.is_command(text) and t.string(value.get("promptId")) not in r.state.turns
+    turn = r.state.turns.get(t.string(value.get("promptId")) or "")
+    return not t.is_command(text) and (
+        turn is None or turn.prompt_uuid in (None, value.get("uuid"))
+    )
 
 
 def _on_prompt(r: Reading, value: Value, text: str, at_ns: Optional[int]) -> None:
@@ -77,6 +80,11 @@ def _on_prompt(r: Reading, value: Value, text: str, at_ns: Optional[int]) -> Non
     turn_id = t.string(value.get("promptId")) or uuid
     if turn_id is None:
         return
+    unseen = turn_id in r.state.closed_unseen
+    if unseen:
+        # Told from hooks alone, since its lines were not there in time.
+        r.state.closed_unseen.remove(turn_id)
+        turn_id = r.continuation(turn_id)
     # A file that begins anew shows turns again that are told already.
     r.thread(MAIN).skipping = turn_id in r.state.closed
     if r.thread(MAIN).skipping:
@@ -93,6 +101,7 @@ def _on_prompt(r: Reading, value: Value, text: str, at_ns: Optional[int]) -> Non
     thread = r.thread(MAIN)
     _describe(turn, value, text, at_ns, thread)
     note_cause(r, turn, text, at_ns)
+    turn.cause = "continuation" if unseen else turn.cause
     compaction.attach_waiting(r, turn)
     thread.turn_id, thread.typed = turn_id, None
     r.mark(turn, at_ns)

@@ -26,7 +26,7 @@ from harness_tracing.agents.base import (
 from harness_tracing.agents.claude_code import assemble, branches, compaction, ends
 from harness_tracing.agents.claude_code import transcript as t
 from harness_tracing.agents.claude_code.build import late_turn
-from harness_tracing.agents.claude_code.core import CLOSED_KEPT, MAIN, Reading
+from harness_tracing.agents.claude_code.core import CALLS_KEPT, CLOSED_KEPT, MAIN, Reading
 from harness_tracing.agents.claude_code.drafts import State, TurnDraft
 from harness_tracing.agents.claude_code.hooks import feed_hook
 from harness_tracing.agents.claude_code.lines import feed_line
@@ -122,6 +122,9 @@ class ClaudeReader:
         """A file begins anew: it was cut or replaced, and its lines will come again."""
         key = file.split(":", 1)[1] if file.startswith("agent:") else MAIN
         self._r.state.threads.pop(key, None)
+        if key == MAIN:
+            self._r.state.own_replies = False
+            self._r.state.held, self._r.state.branches = [], {}
 
     # -- time
 
@@ -205,11 +208,18 @@ class ClaudeReader:
         """Forget a closed turn but for its id; one with agents still at work stays."""
         state = self._r.state
         state.closed[turn.turn_id] = turn.last_ns
+        if not turn.has_lines:
+            state.closed_unseen = [*state.closed_unseen[-CLOSED_KEPT:], turn.turn_id]
         branches.forget(self._r, turn.turn_id)
         for turn_id in list(state.closed)[:-CLOSED_KEPT]:
             del state.closed[turn_id]
         if turn.left_running:
             return
+        calls = [call.message_id for call in turn.calls.values() if call.message_id is not None]
+        tools = [*turn.tools, *(times.tool_use_id for times in assemble.hook_tools(self._r, turn))]
+        state.told_calls = [*state.told_calls, *calls][-CALLS_KEPT:]
+        self._r.forget_replies(turn)
+        state.told_tools = [*state.told_tools, *tools][-CALLS_KEPT:]
         state.turns.pop(turn.turn_id, None)
         for tool_use_id, times in list(state.hooks.items()):
             if times.prompt_id == turn.turn_id or tool_use_id in turn.tools:
@@ -257,6 +267,7 @@ class ClaudeReader:
         ]
         session = assemble.session_of(r) if r.session_touched else None
         changes = Changes(session, tuple(r.finished) + tuple(changed))
+        r.told = (r.told | r.touched.keys()) & r.state.turns.keys()
         r.touched, r.finished, r.session_touched = {}, [], False
         return changes
 

@@ -65,7 +65,7 @@ def string(value: Any) -> Optional[str]:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value when it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def blocks(content: Any) -> Sequence[Mapping[str, Any]]:
