@@ -10,7 +10,7 @@ import pytest
 
 from tests.worker.player import Place, Recording, play, recording, wait_for
 
-LONGEST_S = 2.0
+LONGEST_S = 1.5
 Undisturbed = Callable[[str], str]
 
 

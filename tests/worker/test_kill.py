@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.worker.conftest import Undisturbed
+from tests.worker.conftest import LONGEST_S, Undisturbed
 from tests.worker.player import Place, Recording, assert_same, play, recording
 
 NAMES = (
@@ -34,7 +34,7 @@ def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
     thread = threading.Thread(target=killer)
     thread.start()
     try:
-        play(Recording.ready(place, recording(name)))
+        play(Recording.ready(place, recording(name), longest_s=LONGEST_S))
     finally:
         over.set()
         thread.join()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.conftest import Undisturbed
+from tests.worker.conftest import LONGEST_S, Undisturbed
 from tests.worker.player import Place, Recording, assert_same, capture, play, recording, wait_for
 
 NAME = "multi_turn_resume"
@@ -18,7 +18,7 @@ NAME = "multi_turn_resume"
 
 def ready(place: Place, name: str = NAME) -> Recording:
     """A recording, its files not yet grown."""
-    return Recording.ready(place, recording(name))
+    return Recording.ready(place, recording(name), longest_s=LONGEST_S)
 
 
 def transcript(made: Recording) -> Path:
