@@ -252,7 +252,8 @@ def test_a_rebuild_on_request(home: Home, vendor: Vendor) -> None:
 def test_a_failure_is_told_and_mended_by_the_next_attempt(home: Home, vendor: Vendor) -> None:
     lock = vendor.folder / "requirements.lock"
     good = lock.read_text()
-    lock.write_text(good[:-3] + "00\n")
+    wrong = good[:-2] + ("0" if good[-2] != "0" else "1") + "\n"
+    lock.write_text(wrong)
     told: list[str] = []
     assert bootstrap.run(home, vendor.source, vendor.environ(), tell=told.append) == 1
     failed = bootstrap.status(home)
