@@ -183,7 +183,7 @@ migrations = tuple(
     database.Migration(
         n, f"step {n}", f"CREATE TABLE added_{n} (n); -- once;\\nINSERT INTO added_{n} VALUES (1);"
     )
-    for n in (1, 2, 3)
+    for n in range(database.SCHEMA_MINOR + 1, database.SCHEMA_MINOR + 4)
 )
 opened = database.open_database(Path(sys.argv[1]), readonly=False)
 sys.stdin.read()
@@ -202,16 +202,16 @@ def test_a_migration_is_applied_once_however_many_open_the_store(tmp_path: Path)
         process.stdin.close()
     assert [process.wait(60) for process in processes] == [0] * 8
 
+    newest = database.SCHEMA_MINOR
     connection = sqlite3.connect(path)
     assert connection.execute(
         "SELECT version, name FROM migrations ORDER BY version"
     ).fetchall() == [
-        (1000, "created"),
-        (1001, "step 1"),
-        (1002, "step 2"),
-        (1003, "step 3"),
+        (1000 + newest, "created"),
+        *((1000 + n, f"step {n}") for n in range(newest + 1, newest + 4)),
     ]
-    assert connection.execute("SELECT count(*) FROM added_3").fetchone() == (1,)
+    added = f"added_{newest + 3}"
+    assert connection.execute(f"SELECT count(*) FROM {added}").fetchone() == (1,)
     connection.close()
 
 
@@ -220,12 +220,14 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> No
     stored(tmp_path, change(turn())).close()
     opened = database.open_database(path, readonly=False)
     broken = database.Migration(
-        1, "broken", "CREATE TABLE extra (n);\nINSERT INTO nowhere VALUES (1);"
+        database.SCHEMA_MINOR + 1,
+        "broken",
+        "CREATE TABLE extra (n);\nINSERT INTO nowhere VALUES (1);",
     )
     with pytest.raises(sqlite3.OperationalError):
         database.upgrade(opened.connection, (broken,))
     opened.connection.close()
 
-    assert pragma(path, "user_version") == 1000
+    assert pragma(path, "user_version") == 1000 + database.SCHEMA_MINOR
     with Store.open(path) as store:
         assert store.turns(AGENT, "s-1") == [turn()]

@@ -122,9 +122,11 @@ def test_the_readers_state_is_kept_until_a_write_brings_another(tmp_path: Path) 
 
 def test_what_the_callback_writes_is_committed_with_the_turn(tmp_path: Path) -> None:
     def on_settled(connection: sqlite3.Connection, settled: Settled) -> None:
-        connection.execute("CREATE TABLE IF NOT EXISTS due (turn_id TEXT, late TEXT)")
+        connection.execute("CREATE TABLE IF NOT EXISTS due (turn_id TEXT, final INT, late TEXT)")
         late = ",".join(settled.late_step_ids)
-        connection.execute("INSERT INTO due VALUES (?, ?)", (settled.turn_id, late))
+        connection.execute(
+            "INSERT INTO due VALUES (?, ?, ?)", (settled.turn_id, settled.final, late)
+        )
 
     with stored(tmp_path) as store:
         store.write(change(turn(), final=False), on_settled)
@@ -132,8 +134,9 @@ def test_what_the_callback_writes_is_committed_with_the_turn(tmp_path: Path) -> 
         store.write(change(turn(steps=(samples.tool("t2"),))), on_settled)
     with sqlite3.connect(samples.store_path(tmp_path)) as connection:
         assert connection.execute("SELECT * FROM due").fetchall() == [
-            ("p-1", ""),
-            ("p-1", "tool:t2"),
+            ("p-1", 0, ""),
+            ("p-1", 1, ""),
+            ("p-1", 0, "tool:t2"),
         ]
 
 

@@ -14,9 +14,10 @@ from typing import Optional
 
 from harness_tracing.errors import StoreError, StoreNewerError
 from harness_tracing.store.filesystem import network_type
+from harness_tracing.store.migrations import MIGRATIONS, Migration
 
 SCHEMA_MAJOR = 1
-SCHEMA_MINOR = 0
+SCHEMA_MINOR = 1
 APPLICATION_ID = 0x41485431  # "AHT1": tells our file from any other SQLite database
 BUSY_TIMEOUT_MS = 5000
 NETWORK_BUSY_TIMEOUT_MS = 60_000
@@ -27,19 +28,6 @@ _WAL_PAGES_BEFORE_CHECKPOINT = 512
 _WAL_SIZE_LIMIT_BYTES = 16 * 1024 * 1024
 _ALONE_TIMEOUT_S = 30
 _ALMOST_NOTHING_FREE_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Migration:
-    """One additive step from schema `minor - 1` to `minor` of the current major version."""
-
-    minor: int
-    name: str
-    sql: str
-
-
-MIGRATIONS: tuple[Migration, ...] = ()
-"""What takes a store of an earlier minor version to this one; schema.sql already holds it all."""
 
 
 @dataclass(frozen=True)

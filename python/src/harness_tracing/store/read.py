@@ -231,6 +231,31 @@ def turn_by_trace_id(connection: sqlite3.Connection, trace_id: str) -> Optional[
     return rows[0].turn if rows else None
 
 
+def final_turns(
+    connection: sqlite3.Connection,
+    *,
+    agent: Optional[str],
+    session_id: Optional[str],
+    project: Optional[str],
+    since_ns: Optional[int],
+) -> list[int]:
+    """The keys of final turns that match, oldest first."""
+    conditions = {
+        "agent = ?": agent,
+        "session_id = ?": session_id,
+        "project = ?": project,
+        "turns.started_at_ns >= ?": since_ns,
+    }
+    used = {condition: value for condition, value in conditions.items() if value is not None}
+    where = "".join(f" AND {condition}" for condition in used)
+    rows = connection.execute(
+        "SELECT turn_key FROM turns JOIN sessions USING (session_key)"
+        f" WHERE final = 1{where} ORDER BY turns.started_at_ns, turn_key",
+        tuple(used.values()),
+    )
+    return [row[0] for row in rows]
+
+
 def turn_by_span_id(connection: sqlite3.Connection, span_id: str) -> Optional[Turn]:
     """The turn that has a span of that id (16 hex digits), as its own or as a step's."""
     rows = _turn_rows(
