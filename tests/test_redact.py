@@ -327,7 +327,7 @@ def with_secret(secret: str) -> Turn:
                 for f in fields(value)
                 if f.name not in ("role", "status", "kind", "model", "name", "type")
                 and not f.name.endswith(("id", "reason", "provider", "commit", "what"))
-                and f.name not in ("agent",)
+                and f.name not in ("agent", "traceparent", "join")
             }
             return replace(value, **changed)
         if isinstance(value, dict):
