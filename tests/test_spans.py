@@ -509,22 +509,81 @@ def test_finished_steps_are_the_same_before_and_after_their_turn_ends() -> None:
     assert before[1:] == after[1:]
 
 
-def test_a_traceparent_puts_the_turn_below_the_span_it_names() -> None:
-    outer = f"00-{'a' * 32}-{'b' * 16}-01"
-    root, call = drawn(turn_of(call_of()), traceparent=outer)
-    assert (root.trace_id, root.parent_id) == ("a" * 32, "b" * 16)
-    assert (call.trace_id, call.parent_id) == ("a" * 32, root.span_id)
+OUTER = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+@pytest.mark.parametrize("shape", ["turns", "calls"])
+def test_a_turn_links_to_the_outer_span_and_keeps_its_own_trace(shape: Shape) -> None:
+    root, *rest = drawn(turn_of(call_of(), tool_of(), traceparent=OUTER), shape)
+    assert root.links == (("a" * 32, "b" * 16),)
+    assert (root.trace_id, root.parent_id) == (trace_id("claude-code", "s1", "t1"), None)
+    assert rest
+    assert {span.links for span in rest} == {()}
+    without = drawn(turn_of(call_of(), tool_of()), shape)
+    assert [replace(span, links=()) for span in (root, *rest)] == without
+
+
+@pytest.mark.parametrize("shape", ["turns", "calls"])
+def test_asked_to_a_turn_hangs_below_the_outer_span(shape: Shape) -> None:
+    made = drawn(turn_of(call_of(), tool_of(), traceparent=OUTER, join="child"), shape)
+    root = made[0]
+    assert (root.parent_id, root.links) == ("b" * 16, ())
+    assert {span.trace_id for span in made} == {"a" * 32}
+    assert {span.parent_id for span in made[1:]} == {root.span_id}
     assert root.span_id == span_id("claude-code", "s1", "t1")
 
 
+def test_to_join_without_an_outer_trace_changes_nothing() -> None:
+    assert drawn(turn_of(join="child")) == drawn(turn_of())
+
+
 @pytest.mark.parametrize(
-    "broken",
-    ["", "x", f"ff-{'a' * 32}-{'b' * 16}-01", f"00-{'0' * 32}-{'b' * 16}-01", "00-ab-cd-01"],
+    ("traceparent", "outer"),
+    [
+        (OUTER, True),
+        (f"00-{'a' * 32}-{'b' * 16}-00", True),
+        (f"01-{'a' * 32}-{'b' * 16}-01-more", True),
+        (f"00-{'a' * 32}-{'b' * 16}-01-more", False),
+        (None, False),
+        ("", False),
+        ("x", False),
+        (f"ff-{'a' * 32}-{'b' * 16}-01", False),
+        (f"00-{'0' * 32}-{'b' * 16}-01", False),
+        (f"00-{'a' * 32}-{'0' * 16}-01", False),
+        (f"00-{'A' * 32}-{'b' * 16}-01", False),
+        (f"00-{'a' * 32}-{'b' * 16}", False),
+        (f"00-{'a' * 32}-{'b' * 16}-01\n", False),
+        ("00-ab-cd-01", False),
+    ],
 )
-def test_a_malformed_traceparent_is_ignored(broken: str) -> None:
-    root = drawn(turn_of(), traceparent=broken)[0]
-    assert root.parent_id is None
-    assert root.trace_id == trace_id("claude-code", "s1", "t1")
+def test_only_a_well_formed_traceparent_counts(traceparent: str | None, outer: bool) -> None:
+    root = drawn(turn_of(traceparent=traceparent))[0]
+    assert root.links == ((("a" * 32, "b" * 16),) if outer else ())
+
+
+def test_links_are_in_the_json_form_only_where_there_are_any() -> None:
+    linked, plain = drawn(turn_of(traceparent=OUTER))[0], drawn(turn_of())[0]
+    assert to_json(linked)["links"] == [{"context": {"trace_id": "a" * 32, "span_id": "b" * 16}}]
+    assert "links" not in to_json(plain)
+
+
+def test_custom_attributes_never_stand_in_for_ours() -> None:
+    """Nor as the beginning of one of our keys, which a backend would show as an object."""
+    theirs = {
+        **dict.fromkeys(["session.id", "session", "llm.cost.total", "input.value"], "spoilt"),
+        **dict.fromkeys(["harness.turn.status", "openinference.span.kind", "tool.name"], "spoilt"),
+        **dict.fromkeys(["arize.project.name", "user", "error", "harness.anything"], "spoilt"),
+        "team": "shop",
+        "service.name": "agents",
+        "user.name": "Ann",
+    }
+    session = replace(SESSION, user_id=None, attributes=theirs)
+    turn = turn_of(call_of(), tool_of())
+    for shape in ("turns", "calls"):
+        for span in spans(turn, session, shape, TABLE, harness_version="1"):  # type: ignore[arg-type]
+            assert "spoilt" not in span.attributes.values()
+            kept = [span.attributes[key] for key in ("team", "service.name", "user.name")]
+            assert kept == ["shop", "agents", "Ann"]
 
 
 def test_a_lone_surrogate_does_not_cost_the_attribute() -> None:

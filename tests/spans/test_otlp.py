@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from harness_tracing.model import Message, ModelCall, Session, ToolRequest, Turn
 from harness_tracing.prices import PriceTable
-from harness_tracing.spans import Span, spans
+from harness_tracing.spans import Span, readables, spans
 from harness_tracing.spans.otel import resource, to_readable
 from tests.spans.random_turns import START_NS, sessions, turns
 
@@ -31,8 +32,7 @@ STATUS = {
 
 def sent(made: Sequence[Span], session: Session = SESSION) -> trace_pb2.ResourceSpans:
     """What a backend would receive, parsed from the bytes on the wire."""
-    source = resource(session, "1.0")
-    wire = encode_spans([to_readable(span, source) for span in made]).SerializeToString()
+    wire = encode_spans(readables(made, session, "1.0")).SerializeToString()
     request = ExportTraceServiceRequest.FromString(wire)
     (group,) = request.resource_spans
     return group
@@ -63,8 +63,9 @@ def test_what_arrives_is_what_was_drawn(turn: Turn, session: Session) -> None:
         made = spans(turn, session, shape, TABLE, harness_version="1.0")  # type: ignore[arg-type]
         finished = [span for span in made if span.end_ns is not None]
         if not finished:
+            assert readables(made, session, "1.0") == []
             continue
-        (scope,) = sent(finished, session).scope_spans
+        (scope,) = sent(made, session).scope_spans
         assert len(scope.spans) == len(finished)
         for span, arrived in zip(finished, scope.spans):
             assert arrived.name == span.name
@@ -102,6 +103,50 @@ def test_the_resource_names_service_project_and_custom_attributes() -> None:
         "arize.project.name": "order-pricing",
         "harness.version": "1.0",
     }
+
+
+def test_of_the_users_resource_attributes_all_but_project_and_version_win() -> None:
+    given = {
+        "service.name": "agents",
+        "service.version": "9",
+        "team": "shop",
+        "openinference.project.name": "elsewhere",
+        "arize.project.name": "elsewhere",
+        "harness.version": "0",
+    }
+    session = replace(SESSION, attributes=given)
+    group = sent(spans(many_tools(1), session, "turns", TABLE, harness_version="1.0"), session)
+    assert attributes_of(group.resource.attributes) == {
+        "service.name": "agents",
+        "service.version": "9",
+        "team": "shop",
+        "openinference.project.name": "order-pricing",
+        "arize.project.name": "order-pricing",
+        "harness.version": "1.0",
+    }
+
+
+def test_a_destinations_project_is_named_by_resource_and_spans_alike() -> None:
+    session = replace(SESSION, project="their own")
+    group = sent(spans(many_tools(2), session, "calls", TABLE, harness_version="1.0"), session)
+    (scope,) = group.scope_spans
+    for told in (group.resource, *scope.spans):
+        named = attributes_of(told.attributes)
+        assert named["openinference.project.name"] == "their own"
+        assert named["arize.project.name"] == "their own"
+
+
+@pytest.mark.parametrize("join", ["link", "child"])
+def test_an_outer_trace_arrives_as_link_or_parent(join: Any) -> None:
+    outer = f"00-{'a' * 32}-{'b' * 16}-01"
+    turn = replace(many_tools(1), traceparent=outer, join=join)
+    (scope,) = sent(spans(turn, SESSION, "turns", TABLE, harness_version="1.0")).scope_spans
+    root, tool = scope.spans[0], scope.spans[-1]
+    links = [(link.trace_id.hex(), link.span_id.hex()) for link in root.links]
+    assert links == ([("a" * 32, "b" * 16)] if join == "link" else [])
+    assert root.parent_span_id.hex() == ("" if join == "link" else "b" * 16)
+    assert (root.trace_id.hex() == "a" * 32) is (join == "child")
+    assert not tool.links or tool is root
 
 
 def test_the_scope_is_ours_with_its_version() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from harness_tracing.model import Session
 from harness_tracing.spans import attributes as key
@@ -17,6 +19,16 @@ SCOPE = "harness_tracing"
 def resource(session: Session, harness_version: str) -> Resource:
     """What the spans of a session have in common as their source."""
     return Resource(key.resource_attributes(session, harness_version))
+
+
+def readables(made: Iterable[Span], session: Session, harness_version: str) -> list[ReadableSpan]:
+    """The finished ones of a session's spans for an OpenTelemetry exporter, in their order.
+
+    For a destination with a project of its own, `session` is the one the spans were made with:
+    the resource names its project as well.
+    """
+    source = resource(session, harness_version)
+    return [to_readable(span, source) for span in made if span.end_ns is not None]
 
 
 def to_readable(span: Span, source: Resource) -> ReadableSpan:
@@ -36,6 +48,7 @@ def to_readable(span: Span, source: Resource) -> ReadableSpan:
         resource=source,
         attributes=dict(span.attributes),
         events=[Event(each.name, dict(each.attributes), each.at_ns) for each in span.events],
+        links=[Link(_context(*link, is_remote=True)) for link in span.links],
         kind=SpanKind.INTERNAL,
         status=Status(StatusCode[span.status_code], span.status_message),
         start_time=span.start_ns,
@@ -46,10 +59,10 @@ def to_readable(span: Span, source: Resource) -> ReadableSpan:
     )
 
 
-def _context(trace_id: str, span_id: str) -> SpanContext:
+def _context(trace_id: str, span_id: str, is_remote: bool = False) -> SpanContext:
     return SpanContext(
         trace_id=int(trace_id, 16),
         span_id=int(span_id, 16),
-        is_remote=False,
+        is_remote=is_remote,
         trace_flags=TraceFlags(TraceFlags.SAMPLED),
     )
