@@ -19,6 +19,11 @@ _WITH_SPAN = {
     " OR (kind = 'moment' AND name = 'compaction'))",
 }
 _SETTLED = f"ifnull(status, '') NOT IN ({', '.join(repr(status) for status in UNSETTLED)})"
+# Asked first, so that the rest is only asked of the few steps that are not out yet.
+_NEW = (
+    "NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.turn_key = steps.turn_key"
+    " AND destination_key = ? AND outbox.step_key = steps.step_key)"
+)
 # A step that a later call of the same thread has seen will not change any more.
 _SEEN = (
     "ended_at_ns IS NOT NULL AND EXISTS (SELECT 1 FROM steps AS later"
@@ -34,30 +39,41 @@ def enqueue(
     """Add the spans that were settled, for each target.
 
     Of a turn that still runs only targets that stream get anything. Steps that end after their
-    turn go where the turn went, in the shape it went in.
+    turn go where the turn went, in the shape it went in. What the user gave up stays given up.
     """
+    turn_key = settled.turn_key
     if settled.late_step_ids:
-        marks = ", ".join("?" * len(settled.late_step_ids))
-        for key, target in _destinations_of(connection, settled.turn_key):
-            where = f"step_id IN ({marks}) AND {_SETTLED}"
-            _add(connection, settled.turn_key, key, target, now_ns, where, settled.late_step_ids)
+        where = f"step_id IN (SELECT value FROM json_each(?)) AND {_SETTLED}"
+        step_ids = msgspec.json.encode(settled.late_step_ids).decode()
+        for key, target in _destinations_of(connection, turn_key, "state != 'dropped'"):
+            _add(connection, turn_key, key, target, now_ns, where, (step_ids,))
     elif settled.final:
-        streamed = [target for _, target in _destinations_of(connection, settled.turn_key)]
-        add_turn(connection, settled.turn_key, [*streamed, *targets], now_ns)
+        streamed = [target for _, target in _destinations_of(connection, turn_key)]
+        add_turn(connection, turn_key, [*streamed, *targets], now_ns)
     else:
         streaming = [each for each in targets if each.stream and each.shape == "calls"]
-        for key, target in _settled_targets(connection, settled.turn_key, streaming):
-            _add(connection, settled.turn_key, key, target, now_ns, f"{_SETTLED} AND {_SEEN}")
+        for key, target in _settled_targets(connection, turn_key, streaming):
+            where = f"{_NEW} AND {_SETTLED} AND {_SEEN}"
+            _add(connection, turn_key, key, target, now_ns, where, (key,))
 
 
 def add_turn(
-    connection: sqlite3.Connection, turn_key: int, targets: Sequence[Target], now_ns: int
-) -> None:
-    """Add a final turn's spans for those targets that do not have them yet."""
+    connection: sqlite3.Connection,
+    turn_key: int,
+    targets: Sequence[Target],
+    now_ns: int,
+    again: bool = False,
+) -> int:
+    """Add a final turn's spans for those targets that do not have them yet.
+
+    `again`: also those that were given up. Returns how many spans that were.
+    """
+    count = 0
     for key, target in _settled_targets(connection, turn_key, targets):
         if any(_same_place(target, wanted) for wanted in targets):
-            _add(connection, turn_key, key, target, now_ns, _SETTLED)
-            _add_root(connection, turn_key, key, now_ns)
+            count += _add(connection, turn_key, key, target, now_ns, _SETTLED, again=again)
+            count += _add_root(connection, turn_key, key, now_ns, again)
+    return count
 
 
 def _settled_targets(
@@ -81,10 +97,13 @@ def _same_place(one: Target, other: Target) -> bool:
     return one.kind == "phoenix" or one.project == other.project
 
 
-def _destinations_of(connection: sqlite3.Connection, turn_key: int) -> list[tuple[int, Target]]:
+def _destinations_of(
+    connection: sqlite3.Connection, turn_key: int, where: str = "1"
+) -> list[tuple[int, Target]]:
     rows = connection.execute(
         "SELECT destination_key, settings FROM destinations WHERE destination_key IN"
-        " (SELECT destination_key FROM outbox WHERE turn_key = ?) ORDER BY destination_key",
+        f" (SELECT destination_key FROM outbox WHERE turn_key = ? AND {where})"
+        " ORDER BY destination_key",
         (turn_key,),
     )
     return [(key, target_of(settings)) for key, settings in rows]
@@ -118,30 +137,33 @@ def _add(
     now_ns: int,
     where: str,
     parameters: Iterable[Any] = (),
-) -> None:
-    connection.execute(
+    again: bool = False,
+) -> int:
+    return connection.execute(
         "INSERT INTO outbox (turn_key, destination_key, step_key, state, changed_at_ns)"
         " SELECT turn_key, ?, step_key, 'waiting', ? FROM steps"
-        f" WHERE turn_key = ? AND {_WITH_SPAN[target.shape]} AND {where}"
-        f" {_AGAIN_WHEN_DROPPED}",
+        f" WHERE turn_key = ? AND {_WITH_SPAN[target.shape]} AND {where} {_on_conflict(again)}",
         (destination_key, now_ns, turn_key, *parameters),
-    )
+    ).rowcount
 
 
 def _add_root(
-    connection: sqlite3.Connection, turn_key: int, destination_key: int, now_ns: int
-) -> None:
-    connection.execute(
+    connection: sqlite3.Connection, turn_key: int, destination_key: int, now_ns: int, again: bool
+) -> int:
+    return connection.execute(
         "INSERT INTO outbox (turn_key, destination_key, step_key, state, changed_at_ns)"
-        f" VALUES (?, ?, 0, 'waiting', ?) {_AGAIN_WHEN_DROPPED}",
+        f" VALUES (?, ?, 0, 'waiting', ?) {_on_conflict(again)}",
         (turn_key, destination_key, now_ns),
+    ).rowcount
+
+
+def _on_conflict(again: bool) -> str:
+    if not again:
+        return "ON CONFLICT DO NOTHING"
+    return (
+        "ON CONFLICT DO UPDATE SET state = 'waiting', attempts = 0, error = NULL,"
+        " changed_at_ns = excluded.changed_at_ns WHERE state = 'dropped'"
     )
-
-
-_AGAIN_WHEN_DROPPED = (
-    "ON CONFLICT DO UPDATE SET state = 'waiting', attempts = 0, error = NULL,"
-    " changed_at_ns = excluded.changed_at_ns WHERE state = 'dropped'"
-)
 
 
 def target_of(settings: str) -> Target:

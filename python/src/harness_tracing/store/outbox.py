@@ -108,23 +108,24 @@ class Outbox:
     def add(self, turn_keys: Iterable[int], targets: Sequence[Target], now_ns: int) -> int:
         """Add final turns that a target does not have yet; returns how many spans that were."""
         with explained(self._path), transaction(self._connection):
-            before = self._connection.total_changes
-            for turn_key in turn_keys:
-                add_turn(self._connection, turn_key, targets, now_ns)
-            return self._connection.total_changes - before
+            return sum(
+                add_turn(self._connection, turn_key, targets, now_ns, again=True)
+                for turn_key in turn_keys
+            )
 
     def accounts(self, state: Optional[str] = None) -> list[Account]:
         """The backends; with a state only those that have rows in it."""
+        # The state stands in the text: with a parameter SQLite would not use the partial index.
         where = (
             ""
             if state is None
-            else " WHERE backend_key IN (SELECT backend_key FROM destinations"
-            " JOIN outbox USING (destination_key) WHERE state = ?)"
+            else " WHERE backend_key IN (SELECT backend_key FROM destinations WHERE EXISTS"
+            " (SELECT 1 FROM outbox WHERE outbox.destination_key = destinations.destination_key"
+            f" AND state = {_STATES[state]}))"
         )
         with explained(self._path):
             rows = self._connection.execute(
-                f"SELECT {_ACCOUNT} FROM backends{where} ORDER BY backend_key",
-                () if state is None else (state,),
+                f"SELECT {_ACCOUNT} FROM backends{where} ORDER BY backend_key"
             )
             return [Account(*row) for row in rows]
 
@@ -142,21 +143,40 @@ class Outbox:
                     break
                 turns.append(turn)
                 self._connection.execute(
-                    "UPDATE outbox SET lease = ?, leased_until_ns = ?, attempts = attempts + 1"
+                    "UPDATE outbox SET lease = ?, leased_until_ns = ?"
                     " WHERE turn_key = ? AND destination_key = ? AND state = 'waiting'",
                     (owner, now_ns + LEASE_NS, turn_key, destination_key),
                 )
             return Batch(owner, tuple(turns)) if turns else None
 
     def _free(self, account: Account, now_ns: int) -> list[tuple[int, int]]:
-        rows: list[tuple[int, int]] = self._connection.execute(
-            "SELECT turn_key, destination_key FROM outbox WHERE state = 'waiting'"
-            " AND destination_key IN (SELECT destination_key FROM destinations"
-            " WHERE backend_key = ?) GROUP BY turn_key, destination_key"
-            " HAVING max(ifnull(leased_until_ns, 0) BETWEEN ? AND ?) = 0 ORDER BY turn_key LIMIT ?",
-            (account.key, now_ns + 1, now_ns + LEASE_NS, MOST_SPANS),
-        ).fetchall()
-        return rows
+        leased = "max(ifnull(leased_until_ns, 0) BETWEEN ? AND ?) = 0"
+        return self._oldest(account, "waiting", leased, (now_ns + 1, now_ns + LEASE_NS))
+
+    def _oldest(
+        self, account: Account, state: str, having: str, parameters: tuple[int, int]
+    ) -> list[tuple[int, int]]:
+        """Turn and destination of an account's oldest rows in a state, as many as one lease takes.
+
+        Each destination is read along the index and no further than that, however much waits.
+        """
+        found: list[tuple[int, int]] = []
+        for (destination_key,) in self._connection.execute(
+            "SELECT destination_key FROM destinations WHERE backend_key = ?", (account.key,)
+        ).fetchall():
+            cursor = self._connection.execute(
+                "SELECT turn_key, count(*) FROM outbox WHERE destination_key = ?"
+                f" AND state = {_STATES[state]} GROUP BY turn_key HAVING {having}",
+                (destination_key, *parameters),
+            )
+            spans = 0
+            for turn_key, count in cursor:
+                found.append((turn_key, destination_key))
+                spans += count
+                if spans >= MOST_SPANS:
+                    break
+            cursor.close()
+        return sorted(found)
 
     def _rows(self, turn_key: int, destination_key: int, state: str) -> LeasedTurn:
         agent, session_id, turn_id, root_id, settings = self._connection.execute(
@@ -208,8 +228,8 @@ class Outbox:
         with explained(self._path), transaction(self._connection):
             self._connection.executemany(
                 "UPDATE outbox SET state = ?, changed_at_ns = ?, error = ?, lease = NULL,"
-                " leased_until_ns = NULL WHERE turn_key = ? AND destination_key = ?"
-                " AND step_key = ? AND state = 'waiting'",
+                " leased_until_ns = NULL, attempts = attempts + 1 WHERE turn_key = ?"
+                " AND destination_key = ? AND step_key = ? AND state = 'waiting'",
                 [
                     (state, now_ns, error, turn.turn_key, turn.destination_key, step_key)
                     for turn in batch.turns
@@ -271,16 +291,14 @@ class Outbox:
 
     def unverified(self, account: Account, sent_before_ns: int) -> Optional[Batch]:
         """Turns with spans that were taken before that time and not read back yet."""
+        # A time further ahead than any hold is long is of a clock that was set back since.
+        old = "NOT max(changed_at_ns) BETWEEN ? AND ?"
+        ahead = (sent_before_ns + 1, sent_before_ns + LONGEST_HOLD_NS)
         with explained(self._path), snapshot(self._connection):
-            turns = []
-            for turn_key, destination_key in self._connection.execute(
-                "SELECT turn_key, destination_key FROM outbox WHERE state = 'sent'"
-                " AND destination_key IN (SELECT destination_key FROM destinations"
-                " WHERE backend_key = ?) GROUP BY turn_key, destination_key"
-                " HAVING max(changed_at_ns) <= ? ORDER BY turn_key LIMIT ?",
-                (account.key, sent_before_ns, MOST_SPANS),
-            ).fetchall():
-                turns.append(self._rows(turn_key, destination_key, "sent"))
+            turns = [
+                self._rows(turn_key, destination_key, "sent")
+                for turn_key, destination_key in self._oldest(account, "sent", old, ahead)
+            ]
             return Batch("", tuple(turns)) if turns else None
 
     def verify(
@@ -379,6 +397,7 @@ class Outbox:
             ).rowcount
 
 
+_STATES = {state: repr(state) for state in ("waiting", "sent", "delivered", "dead", "dropped")}
 _ACCOUNT = (
     "backend_key, kind, endpoint, space, failures, failing_since_ns, due_at_ns, paused_by,"
     " last_error, delivered_at_ns"
