@@ -55,7 +55,7 @@ def test_every_value_says_where_it_came_from(user: dict[str, str]) -> None:
         "origins",
         "warnings",
         "destinations",
-        "waiting",
+        "incomplete",
     }
     assert set(settings.origins) == named
     assert {origin.source for origin in settings.origins.values()} == {Source.DEFAULT}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Optional
 
@@ -61,8 +61,7 @@ class Destination:
     `name` is the user's name for it (``ax``, ``phoenix``, ``otlp`` or a key of config.yaml).
     `headers` go with every request and are secret; they include the credentials. `proxy` is
     the URL of the proxy to use for this endpoint, None for a direct connection. `certificate`
-    is a file of CA certificates to trust instead of the system's. `own_project` is the project
-    configured for it alone; without one it takes each session's.
+    is a file of CA certificates to trust instead of the system's.
     """
 
     name: str
@@ -71,12 +70,6 @@ class Destination:
     proxy: Optional[str] = field(default=None, repr=False)
     certificate: Optional[Path] = None
     timeout_s: float = 10.0
-    own_project: Optional[str] = None
-
-    def in_project(self, session_project: str) -> Destination:
-        """The same for a session of that project: its target's project is always a concrete one."""
-        project = self.own_project or session_project
-        return replace(self, target=replace(self.target, project=project))
 
     @property
     def fingerprint(self) -> str:

@@ -102,7 +102,7 @@ def load(
     return Settings(
         **values,
         destinations=found.ready,
-        waiting=found.waiting,
+        incomplete=found.incomplete,
         origins={**origins, **found.origins},
         warnings=tuple(dict.fromkeys(layers.warnings)),
     )

@@ -32,7 +32,7 @@ class Resolved:
     """The destinations that can be sent to, those that cannot yet, and whose words they are."""
 
     ready: tuple[Destination, ...]
-    waiting: tuple[Destination, ...]
+    incomplete: tuple[Target, ...]
     origins: Mapping[str, Origin]
 
 
@@ -70,7 +70,7 @@ def resolve(layers: Layers, project: str, shape: Shape) -> Resolved:
                 layers.warnings.append(f"destination {asked.name} waits: {one.waits}")
     return Resolved(
         tuple(one.destination for one in found if one.waits is None),
-        tuple(one.destination for one in found if one.waits is not None),
+        tuple(one.destination.target for one in found if one.waits is not None),
         {
             f"destinations.{one.asked.name}.{key}": told.origin
             for one in found
@@ -100,19 +100,18 @@ def _resolve_one(asked: Asked, project: str, shape: Shape) -> _Found:
     told: dict[str, Told] = {}
     endpoint = _endpoint(asked, told)
     own_shape = asked.find("shape")
-    own_project = asked.project(project)
     chosen: Shape = own_shape.value if own_shape else shape
     target = Target(
         kind=asked.kind,
         endpoint=endpoint.url,
-        project=own_project or project,
+        project=asked.project() or project,
         space=_space(asked, told),
         protocol=endpoint.protocol,
         shape=chosen,
         stream=_stream(asked, chosen),
         **{switch: asked.switch(switch) for switch in asked.content_switches},
     )
-    return _with_access(_Found(asked, Destination(asked.name, target), endpoint, told), own_project)
+    return _with_access(_Found(asked, Destination(asked.name, target), endpoint, told))
 
 
 def _endpoint(asked: Asked, told: dict[str, Told]) -> Endpoint:
@@ -177,11 +176,11 @@ def _stream(asked: Asked, shape: Shape) -> bool:
     return stream
 
 
-def _with_access(found: _Found, own_project: Optional[str]) -> _Found:
+def _with_access(found: _Found) -> _Found:
     """The same with what it takes to reach it, or with the reason why it has to wait."""
     asked, target = found.asked, found.destination.target
     told = dict(found.told)
-    access: dict[str, Any] = {"own_project": own_project}
+    access: dict[str, Any] = {}
     waits = None
     try:
         access["certificate"] = _certificate(asked, found.endpoint, told)
@@ -191,7 +190,7 @@ def _with_access(found: _Found, own_project: Optional[str]) -> _Found:
         timeout = asked.find("timeout_s")
         access["timeout_s"] = timeout.value if timeout else Destination.timeout_s
     except WaitsError as reason:
-        access, waits = {"own_project": own_project}, str(reason)
+        access, waits = {}, str(reason)
     destination = Destination(asked.name, target, **access)
     return _Found(asked, destination, found.endpoint, told, waits)
 

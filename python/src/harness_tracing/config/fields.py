@@ -207,12 +207,12 @@ class Asked:
                 raise WaitsError(self._hidden(variable))
         return None
 
-    def project(self, session_project: str) -> Optional[str]:
+    def project(self) -> Optional[str]:
         """The project that is its own, None when it takes the session's."""
         if self.name == "phoenix":
             said = self.layers.find(_PHOENIX_PROJECT)[0]
             if said is not None:
-                return None if said == session_project else str(said)
+                return str(said)
         own = self.find("project")
         return None if own is None else str(own.value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Literal, Optional
@@ -59,8 +59,8 @@ class Settings:
     that turns join as `join_trace` says. `warnings` are sentences for the user about what was
     passed over and why; no secret is in them.
 
-    `destinations` can be sent to now. `waiting` are known by their targets, but lack credentials
-    (or what would carry these safely): rows for them may be written and delivered later.
+    `destinations` can be sent to now. `incomplete` names those that lack credentials, or a safe
+    way for these: rows for them may be written, and delivered when somebody gives them.
     """
 
     home: Home
@@ -84,20 +84,6 @@ class Settings:
     join_trace: JoinTrace
     traceparent: Optional[str]
     destinations: tuple[Destination, ...] = ()
-    waiting: tuple[Destination, ...] = ()
+    incomplete: tuple[Target, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-
-    @property
-    def incomplete(self) -> tuple[Target, ...]:
-        """The targets of `waiting`."""
-        return tuple(each.target for each in self.waiting)
-
-    def in_project(self, project: str) -> Settings:
-        """The same for a session of that project; destinations with one of their own keep it."""
-        return replace(
-            self,
-            project=project,
-            destinations=tuple(each.in_project(project) for each in self.destinations),
-            waiting=tuple(each.in_project(project) for each in self.waiting),
-        )
