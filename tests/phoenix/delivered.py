@@ -1,0 +1,79 @@
+"""What was captured in a home, as `harness` tells it and as Phoenix has it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from tests.phoenix.comparison import by_id, differences
+from tests.phoenix.reading import Reading
+
+Json = Any
+Harness = Callable[..., str]
+PROJECT = "order-pricing"
+LLM_TOKENS = ("llm.token_count.prompt", "llm.token_count.completion")
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Both sides of the sessions of one home.
+
+    `ours` are the exported spans by id, in the shape that was sent; `calls` the same turns in
+    shape calls, whatever was sent.
+    """
+
+    reading: Reading
+    ours: Mapping[str, Mapping[str, Json]]
+    calls: Mapping[str, Mapping[str, Json]]
+
+    @classmethod
+    def by(cls, harness: Harness, url: str, shape: str) -> Delivered:
+        """Everything that `harness` has; waits until the server at `url` has as many spans.
+
+        `harness` runs the command with some arguments and gives what it prints.
+        """
+        ours = exported(harness, shape)
+        reading = Reading(url)
+        reading.wait_for(PROJECT, ours)
+        return cls(reading, ours, ours if shape == "calls" else exported(harness, "calls"))
+
+    def differences(self) -> list[str]:
+        """How the trees in Phoenix are not ours."""
+        return differences(self.ours, self.reading.spans(PROJECT))
+
+    def session_differences(self) -> list[str]:
+        """How Phoenix's sessions are not ours: their traces and their tokens."""
+        wanted: dict[str, dict[str, Json]] = {}
+        for span in self.ours.values():
+            session = wanted.setdefault(
+                span["attributes"]["session.id"], {"traces": set(), **dict.fromkeys(LLM_TOKENS, 0)}
+            )
+            session["traces"].add(span["context"]["trace_id"])
+            if span["kind"] == "LLM":
+                for tokens in LLM_TOKENS:
+                    session[tokens] += span["attributes"].get(tokens, 0)
+        found = {
+            session_id: {
+                "traces": {trace["trace_id"] for trace in session["traces"]},
+                LLM_TOKENS[0]: session["token_count_prompt"],
+                LLM_TOKENS[1]: session["token_count_completion"],
+            }
+            for session_id, session in self.reading.sessions(PROJECT).items()
+        }
+        return [
+            f"session {session_id}: {wanted.get(session_id)} became {found.get(session_id)}"
+            for session_id in sorted(wanted.keys() | found.keys())
+            if wanted.get(session_id) != found.get(session_id)
+        ]
+
+
+def exported(harness: Harness, shape: str) -> dict[str, Mapping[str, Json]]:
+    """All spans of all sessions by their id."""
+    sessions = json.loads(harness("sessions", "list", "--json"))
+    spans = []
+    for session in sessions:
+        which = ("--session-id", session["session_id"], "--shape", shape, "--stdout")
+        spans += json.loads(harness("spans", "export", *which))
+    return by_id(spans)
