@@ -84,15 +84,17 @@ def facts_of(agent: str) -> str:
 @pytest.mark.parametrize("name", agents.names())
 def test_capture_knows_the_facts_of_every_agents_descriptor(name: str) -> None:
     agent = agents.get(name)
-    session, pid, _, foreign = capture_py.AGENTS[name]
+    session, pid, _, foreign, ends = capture_py.AGENTS[name]
     assert (session, pid, foreign) == (
         agent.session_variable,
         agent.pid_variable,
         agent.foreign_variables,
     )
+    assert ends == tuple(event.name for event in agent.events if event.ends)
     facts = facts_of(name)
     assert f"h_session=${{{agent.session_variable}-}}" in facts
     assert f"h_pid=${{{agent.pid_variable}-}}" in facts
+    assert f"h_ends='{' '.join(ends)}'" in facts
     assert "h_foreign=" + "".join(f"${{{v}-}}" for v in agent.foreign_variables) in facts
 
 
@@ -100,9 +102,10 @@ def test_the_scripts_of_capture_lie_beside_it() -> None:
     assert capture.CAPTURE_SH.is_file()
     assert capture.CAPTURE_PY.is_file()
     assert CAPTURE_SH.with_name("bootstrap.sh").is_file()
+    assert CAPTURE_SH.with_name("wait.sh").is_file()
 
 
-@pytest.mark.parametrize("script", ["capture.sh", "bootstrap.sh"])
+@pytest.mark.parametrize("script", ["capture.sh", "bootstrap.sh", "wait.sh"])
 def test_the_scripts_pass_every_shells_parser(shell: Hook, script: str) -> None:
     file = CAPTURE_SH.with_name(script)
     words = [shell.kind, *(["sh"] if "busybox" in shell.kind else [])]

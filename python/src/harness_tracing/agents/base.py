@@ -17,11 +17,13 @@ class Event:
     """An event the agent fires hooks on, and what we register it for.
 
     `timeout_s` is the hook's time limit as registered with the agent (None: the agent's own).
+    `ends`: it ends a turn or the session, so that delivery may be waited for here.
     """
 
     name: str
     why: str
     timeout_s: Optional[int] = None
+    ends: bool = False
 
 
 @dataclass(frozen=True)

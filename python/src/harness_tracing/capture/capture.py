@@ -19,19 +19,23 @@ if TYPE_CHECKING:  # importing typing costs milliseconds
     from collections.abc import Mapping
     from typing import Callable, Optional
 
-# Session, process and project variables of each agent, and those that betray another one.
+# Session, process and project variables of each agent, those that betray another one, and the
+# events that end a turn or a session.
 AGENTS = {
     "claude-code": (
         "CLAUDE_CODE_SESSION_ID",
         "CLAUDE_PID",
         "CLAUDE_PROJECT_DIR",
         ("CURSOR_VERSION", "COPILOT_CLI"),
+        ("Stop", "SessionEnd"),
     ),
 }
 COMMON = "_common"
 HEAD_BYTES = 4096
 SESSION_ID_LENGTH = 128
 MOST_CLASHES = 100
+LONGEST_WAIT_S = 600
+POLL_S = 0.1
 LETTERS = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-")
 WINDOWS = os.name == "nt"
 
@@ -49,19 +53,22 @@ def home_folder(env: Mapping[str, str], project: str) -> Optional[str]:
     named = env.get("ARIZE_HARNESS_HOME", "")
     if named.startswith(("~/", "~\\")):
         named = os.path.join(user_home, named[2:])
-    if os.path.isabs(named) and not (project and _set_by_project(project)):
+    if os.path.isabs(named) and not set_by_project(project, b"ARIZE_HARNESS_HOME"):
         return named
     return os.path.join(user_home, ".arize", "harness") if os.path.isabs(user_home) else None
 
 
-def _set_by_project(project: str) -> bool:
+def set_by_project(project: str, variable: bytes) -> bool:
+    """Whether a variable may come from a cloned project's settings."""
+    if not project:
+        return False
     for name in ("settings.json", "settings.local.json"):
         try:
             with open(os.path.join(project, ".claude", name), "rb") as file:
                 text = file.read()
         except OSError:
             continue
-        if b"ARIZE_HARNESS_HOME" in text or b"\\u" in text:
+        if variable in text or b"\\u" in text:
             return True
     return False
 
@@ -140,7 +147,7 @@ def capture(agent: str, event: str, env: Mapping[str, str], read: Callable[[], b
     """Capture one event; `read` gives the payload."""
     if agent not in AGENTS or not wanted(env):
         return
-    session_variable, pid_variable, project_variable, foreign = AGENTS[agent]
+    session_variable, pid_variable, project_variable, foreign, ends = AGENTS[agent]
     named = env.get(session_variable, "")
     home = home_folder(env, env.get(project_variable, ""))
     if home is None or (not named and any(env.get(name) for name in foreign)):
@@ -151,10 +158,48 @@ def capture(agent: str, event: str, env: Mapping[str, str], read: Callable[[], b
     pid = pid if pid.isdecimal() and pid.isascii() else "0"
     folder = os.path.join(home, "spool", agent, session)
     write_event(folder, f"{event}.{pid}.{os.getpid()}", payload)
-    if not worker_lives(folder):
+    lived = worker_lives(folder)
+    if not lived:
         words = [sys.executable, "-I", "-m", "harness_tracing.worker"]
         words += ["--home", home, "--agent", agent, "--session", session]
         start_detached(words, home, env)
+    wait_s = wanted_wait_s(env, env.get(project_variable, "")) if event in ends else 0
+    if wait_s:
+        wait_for_delivery(folder, wait_s, lived)
+
+
+def wanted_wait_s(env: Mapping[str, str], project: str) -> int:
+    """How many seconds the end of a turn or session waits for its delivery."""
+    whole = env.get("ARIZE_EXPORT_WAIT_S", "").partition(".")[0]
+    if not (whole.isascii() and whole.isdecimal()):
+        return 0
+    # More digits than that are no number to convert: Python refuses very long ones.
+    wait_s = min(int(whole), LONGEST_WAIT_S) if len(whole) < 4 else LONGEST_WAIT_S
+    return 0 if wait_s and set_by_project(project, b"ARIZE_EXPORT_WAIT_S") else wait_s
+
+
+def wait_for_delivery(folder: str, wait_s: int, lived: bool) -> None:
+    """Ask the worker to deliver what is final, and wait until it has or says why it cannot.
+
+    `lived`: there was a worker before this event. One that leaves has done what it could.
+    """
+    request = os.path.join(folder, f"flush.wait.{os.getpid()}")
+    gone, until = 0, time.monotonic() + wait_s
+    with open(request, "wb"):
+        pass
+    try:
+        while time.monotonic() < until and os.stat(request).st_size == 0:
+            if worker_lives(folder):
+                lived, gone = True, 0
+            elif lived:
+                # Twice in a row: between leaving and staying on it is away for a moment.
+                gone += 1
+                if gone == 2:
+                    break
+            time.sleep(POLL_S)
+        os.unlink(request)
+    except FileNotFoundError:
+        return
 
 
 def _log_failure(env: Mapping[str, str]) -> None:
