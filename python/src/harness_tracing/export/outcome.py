@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, Optional
 
 Verdict = Literal["delivered", "rejected", "too_large", "temporary", "misdirected", "refused"]
+# A backend may ask for more patience than this, but nobody would wait that long for it.
+LONGEST_RETRY_AFTER_S = 3600.0
 
 
 @dataclass(frozen=True)
