@@ -45,6 +45,7 @@ class Edge:
         home = self.home
         for message in worker.sweep(home, self.environ).messages:
             talk(message)
+        worker.sweep_in_background(home, self.environ)
         if not home.store.exists():
             yield None
             return

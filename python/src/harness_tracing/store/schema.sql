@@ -139,7 +139,7 @@ CREATE TABLE outbox (
     destination_key INTEGER NOT NULL REFERENCES destinations, -- where it goes
     step_key INTEGER NOT NULL,    -- the step whose span it is; 0: the turn's own span
     state TEXT NOT NULL,          -- waiting, sent (taken, not read back yet), delivered, dead, dropped
-    attempts INTEGER NOT NULL DEFAULT 0, -- how often it was sent
+    attempts INTEGER NOT NULL DEFAULT 0, -- how often the backend answered to it
     lease TEXT,                   -- who is sending it now
     leased_until_ns INTEGER,      -- until when nobody else does
     changed_at_ns INTEGER NOT NULL, -- when it came into this state

@@ -20,6 +20,7 @@ from harness_tracing.paths import Home
 from harness_tracing.worker.life import live
 from harness_tracing.worker.presence import Presence, Session
 from harness_tracing.worker.process import detach, hand_over, start_worker
+from harness_tracing.worker.sending import send_due
 from harness_tracing.worker.sweep import sweep
 
 SWEEP_S = 600.0
@@ -46,6 +47,7 @@ def main(words: list[str]) -> int:
     try:
         if arguments.sweep or not arguments.session:
             sweep(home, env, deadline_s=SWEEP_S)
+            send_due(home, env, time.monotonic() + SWEEP_S)
         elif arguments.agent in agents.names():
             _work(Session(home, arguments.agent, arguments.session), env)
     except StoreNewerError:

@@ -17,7 +17,8 @@ import msgspec
 
 from harness_tracing import agents, config
 from harness_tracing.agents.base import Agent
-from harness_tracing.config import Settings
+from harness_tracing.config import JoinTrace, Settings
+from harness_tracing.destinations import Destination, Target
 from harness_tracing.paths import Home
 from harness_tracing.worker.presence import Session
 
@@ -37,6 +38,15 @@ class Kept:
     log_prompts: bool
     log_tool_details: bool
     log_tool_content: bool
+    targets: tuple[Target, ...] = ()
+    dry_run: bool = False
+    traceparent: Optional[str] = None
+    join_trace: JoinTrace = "link"
+
+
+def targets(settings: Settings) -> tuple[Target, ...]:
+    """Where a session's turns go, also where the credentials for it are yet to be given."""
+    return (*(each.target for each in settings.destinations), *settings.incomplete)
 
 
 def settings_for(session: Session, env: Mapping[str, str]) -> Settings:
@@ -55,6 +65,10 @@ def keep(session: Session, env: Mapping[str, str], settings: Settings) -> None:
         log_prompts=settings.log_prompts,
         log_tool_details=settings.log_tool_details,
         log_tool_content=settings.log_tool_content,
+        targets=targets(settings),
+        dry_run=settings.dry_run,
+        traceparent=settings.traceparent,
+        join_trace=settings.join_trace,
     )
     new = folder / f".{KEPT}.{os.getpid()}"
     with suppress(OSError):
@@ -85,6 +99,11 @@ def settings_elsewhere(session: Session, env: Mapping[str, str], cwd: Optional[s
         log_prompts=settings.log_prompts and kept.log_prompts,
         log_tool_details=settings.log_tool_details and kept.log_tool_details,
         log_tool_content=settings.log_tool_content and kept.log_tool_content,
+        destinations=(),  # where it goes was decided by its own worker
+        incomplete=kept.targets,
+        dry_run=settings.dry_run or kept.dry_run,
+        traceparent=kept.traceparent,
+        join_trace=kept.join_trace,
     )
 
 
@@ -103,3 +122,35 @@ def _load(home: Home, agent: Agent, env: Mapping[str, str], project: Optional[st
     return config.load(
         env, agent=agent.name, user_env=user_env, project_env=project_env, home=home.root
     )
+
+
+def destinations(home: Home, env: Mapping[str, str]) -> tuple[Destination, ...]:
+    """Every destination whose credentials this environment, an agent's user settings or
+    config.yaml hold: for delivering what any session left.
+
+    What a project's settings may have put into the environment does not count.
+    """
+    of_projects = _of_projects(home, env)
+    found: dict[tuple[str, str, str], Destination] = {}
+    for name in (None, *agents.names()):
+        user_env = agents.get(name).settings_env(env, None)[0] if name else {}
+        settings = config.load(
+            env, agent=name, user_env=user_env, project_env=of_projects, home=home.root
+        )
+        for destination in settings.destinations:
+            found.setdefault(destination.target.account, destination)
+    return tuple(found.values())
+
+
+def _of_projects(home: Home, env: Mapping[str, str]) -> dict[str, str]:
+    """What the settings of any project we may be in put into an environment like this."""
+    found: dict[str, str] = {}
+    for name in agents.names():
+        agent = agents.get(name)
+        session_id = env.get(agent.session_variable) if agent.session_variable else None
+        kept = _kept(home.session_spool(name, session_id)) if session_id else None
+        here = Path(env.get("PWD") or "/")
+        folders = [_project_of(agent, env), kept.project_dir if kept else None]
+        for folder in (*folders, str(here), *map(str, here.parents)):
+            found.update(agent.settings_env(env, folder)[1] if folder else {})
+    return found
