@@ -428,6 +428,16 @@ def test_a_lease_that_ran_out_is_taken_over(tmp_path: Path) -> None:
         assert span_ids(lease(store, OTLP, "two", NOW_NS + LEASE_NS)) != []
 
 
+def test_a_lease_whose_owner_is_gone_is_taken_over_at_once(tmp_path: Path) -> None:
+    with stored(tmp_path) as store:
+        write(store, turn(steps=STEPS), [OTLP])
+        leased(store, OTLP, "killed")
+        account = account_of(store, OTLP)
+
+        assert store.outbox.lease(account, "two", NOW_NS, {"other"}.__contains__) is None
+        assert store.outbox.lease(account, "two", NOW_NS, {"killed"}.__contains__) is not None
+
+
 def test_a_renewed_lease_holds_on(tmp_path: Path) -> None:
     with stored(tmp_path) as store:
         write(store, turn(steps=STEPS), [OTLP])

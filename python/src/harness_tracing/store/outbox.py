@@ -13,8 +13,9 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 from harness_tracing.destinations import Target
 from harness_tracing.store.database import explained, snapshot, transaction
@@ -129,15 +130,22 @@ class Outbox:
             )
             return [Account(*row) for row in rows]
 
-    def lease(self, account: Account, owner: str, now_ns: int) -> Optional[Batch]:
+    def lease(
+        self,
+        account: Account,
+        owner: str,
+        now_ns: int,
+        gone: Callable[[str], bool] = lambda owner: False,
+    ) -> Optional[Batch]:
         """Take on what waits for a backend, oldest turns first; None when nothing is free.
 
         A turn's rows are taken together. A lease that ends further ahead than any is long was
-        given before the clock was set back: it counts as over.
+        given before the clock was set back: it counts as over. So does one whose owner is
+        `gone`.
         """
         with explained(self._path), transaction(self._connection):
             turns: list[LeasedTurn] = []
-            for turn_key, destination_key in self._free(account, now_ns):
+            for turn_key, destination_key in self._free(account, now_ns, gone):
                 turn = self._rows(turn_key, destination_key, "waiting")
                 if turns and sum(map(_count, turns)) + _count(turn) > MOST_SPANS:
                     break
@@ -149,28 +157,39 @@ class Outbox:
                 )
             return Batch(owner, tuple(turns)) if turns else None
 
-    def _free(self, account: Account, now_ns: int) -> list[tuple[int, int]]:
-        leased = "max(ifnull(leased_until_ns, 0) BETWEEN ? AND ?) = 0"
-        return self._oldest(account, "waiting", leased, (now_ns + 1, now_ns + LEASE_NS))
+    def _free(
+        self, account: Account, now_ns: int, gone: Callable[[str], bool]
+    ) -> list[tuple[int, int]]:
+        gone = lru_cache(maxsize=None)(gone)
+
+        def is_free(owner: Optional[str], until_ns: Optional[int]) -> bool:
+            if owner is None or until_ns is None:
+                return True
+            return not now_ns < until_ns <= now_ns + LEASE_NS or gone(owner)
+
+        return self._oldest(account, "waiting", "max(lease), max(leased_until_ns)", is_free)
 
     def _oldest(
-        self, account: Account, state: str, having: str, parameters: tuple[int, int]
+        self, account: Account, state: str, columns: str, wanted: Callable[..., bool]
     ) -> list[tuple[int, int]]:
         """Turn and destination of an account's oldest rows in a state, as many as one lease takes.
 
-        Each destination is read along the index and no further than that, however much waits.
+        `wanted` decides by the columns, which are those of all rows of a turn. Each destination
+        is read along the index and no further than needed, however much waits.
         """
         found: list[tuple[int, int]] = []
         for (destination_key,) in self._connection.execute(
             "SELECT destination_key FROM destinations WHERE backend_key = ?", (account.key,)
         ).fetchall():
             cursor = self._connection.execute(
-                "SELECT turn_key, count(*) FROM outbox WHERE destination_key = ?"
-                f" AND state = {_STATES[state]} GROUP BY turn_key HAVING {having}",
-                (destination_key, *parameters),
+                f"SELECT turn_key, count(*), {columns} FROM outbox WHERE destination_key = ?"
+                f" AND state = {_STATES[state]} GROUP BY turn_key",
+                (destination_key,),
             )
             spans = 0
-            for turn_key, count in cursor:
+            for turn_key, count, *values in cursor:
+                if not wanted(*values):
+                    continue
                 found.append((turn_key, destination_key))
                 spans += count
                 if spans >= MOST_SPANS:
@@ -291,13 +310,17 @@ class Outbox:
 
     def unverified(self, account: Account, sent_before_ns: int) -> Optional[Batch]:
         """Turns with spans that were taken before that time and not read back yet."""
-        # A time further ahead than any hold is long is of a clock that was set back since.
-        old = "NOT max(changed_at_ns) BETWEEN ? AND ?"
-        ahead = (sent_before_ns + 1, sent_before_ns + LONGEST_HOLD_NS)
+
+        def is_old(sent_at_ns: int) -> bool:
+            # One further ahead than any hold is long is of a clock that was set back since.
+            return not sent_before_ns < sent_at_ns <= sent_before_ns + LONGEST_HOLD_NS
+
         with explained(self._path), snapshot(self._connection):
             turns = [
                 self._rows(turn_key, destination_key, "sent")
-                for turn_key, destination_key in self._oldest(account, "sent", old, ahead)
+                for turn_key, destination_key in self._oldest(
+                    account, "sent", "max(changed_at_ns)", is_old
+                )
             ]
             return Batch("", tuple(turns)) if turns else None
 
