@@ -98,6 +98,12 @@ def load(
     in_file = layers.in_file(ATTRIBUTES)
     if in_file is not None:  # the variable overrides single attributes, not all of them
         values["resource_attributes"] = {**in_file[0], **values["resource_attributes"]}
+    service = layers.own_word("OTEL_SERVICE_NAME")
+    if service is not None:
+        values["resource_attributes"] = {
+            **values["resource_attributes"],
+            "service.name": service[0],
+        }
     found = destinations.resolve(layers, values["project"], values["shape"])
     return Settings(
         **values,

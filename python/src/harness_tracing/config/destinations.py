@@ -8,6 +8,7 @@ from a file goes nowhere that only the environment names, as a cloned folder may
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
@@ -24,6 +25,8 @@ from harness_tracing.errors import ConfigError
 
 _AX_ENDPOINT = "https://otlp.arize.com/v1"
 _VENDOR = ".arize.com"
+_PLACE = ("endpoint", "protocol", "space_id")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _BY_VARIABLES = ("ax", "phoenix", "otlp")
 
 
@@ -49,7 +52,8 @@ class _Found:
     @property
     def of_config(self) -> bool:
         """Whether config.yaml alone says where it is."""
-        return all(each.origin.source is Source.CONFIG for each in self.told.values())
+        said = [self.told[key] for key in _PLACE if key in self.told]
+        return all(each.origin.source in (Source.CONFIG, Source.DEFAULT) for each in said)
 
 
 def resolve(layers: Layers, project: str, shape: Shape) -> Resolved:
@@ -82,10 +86,10 @@ def resolve(layers: Layers, project: str, shape: Shape) -> Resolved:
 def _asked(layers: Layers) -> Iterator[Asked]:
     """The destinations somebody asks for: those of config.yaml in its order, then variables'."""
     path = layers.config_path
-    parts = {
-        name: group(f"destinations.{name}", part, path)
-        for name, part in group("destinations", layers.config.get("destinations"), path).items()
-    }
+    named = group("destinations", layers.config.get("destinations"), path)
+    if not all(map(_NAME.fullmatch, named)):
+        raise ConfigError(f"names of destinations in {path} may be letters, digits, - _ and .")
+    parts = {name: group(f"destinations.{name}", part, path) for name, part in named.items()}
     for name in (*parts, *(name for name in _BY_VARIABLES if name not in parts)):
         asked = Asked.of(layers, name, parts.get(name))
         asked.warn_of_project()
@@ -120,6 +124,8 @@ def _endpoint(asked: Asked, told: dict[str, Told]) -> Endpoint:
     told["endpoint"] = said
     if protocol is not None:
         told["protocol"] = protocol
+    # Nobody else may take encryption away from an endpoint.
+    plain = insecure is not None and insecure.origin.source is said.origin.source
 
     def parsed(one: Told) -> Endpoint:
         return parse(
@@ -127,7 +133,7 @@ def _endpoint(asked: Asked, told: dict[str, Told]) -> Endpoint:
             asked.kind,
             protocol.value if protocol else None,
             whole=one.origin.name.endswith("_TRACES_ENDPOINT"),
-            insecure=bool(insecure and insecure.value),
+            insecure=bool(plain and insecure and insecure.value),
         )
 
     try:
@@ -197,11 +203,11 @@ def _with_access(found: _Found) -> _Found:
 
 def _certificate(asked: Asked, endpoint: Endpoint, told: dict[str, Told]) -> Any:
     """The CA file. The variable is meant for receivers of one's own, not for the vendor's."""
-    certificate = asked.find("certificate", waits=True)
+    if asked.kind != "otlp" and endpoint.host.endswith(_VENDOR):
+        certificate = asked.in_config_file("certificate")
+    else:
+        certificate = asked.find("certificate", waits=True)
     if certificate is None:
-        return None
-    of_vendor = endpoint.host.endswith(_VENDOR)
-    if of_vendor and asked.kind != "otlp" and certificate.origin.source is not Source.CONFIG:
         return None
     told["certificate"] = certificate
     return certificate.value
@@ -211,7 +217,7 @@ def _proxy(asked: Asked, endpoint: Endpoint, told: dict[str, Told]) -> Optional[
     """The proxy's URL. What is on this machine is reached directly."""
     if endpoint.is_loopback:
         return None
-    proxy = asked.of_variables(proxies.variables(endpoint), _proxy_url)
+    proxy = asked.of_variables(proxies.variables(endpoint), proxies.proxy_url)
     if proxy is None:
         return None
     exceptions = asked.of_variables(proxies.EXCEPTIONS, str)
@@ -255,7 +261,9 @@ def _key_headers(asked: Asked, key: str) -> dict[str, str]:
 
 def _check_trust(endpoint: Endpoint, told: Mapping[str, Told]) -> None:
     """Refuse a key from a file where only the environment says who would read it."""
-    secret = next((told[k] for k in ("api_key", "headers") if k in told and told[k].of_file), None)
+    in_url = ("endpoint",) if endpoint.user is not None else ()
+    secrets = [told[key] for key in ("api_key", "headers", *in_url) if key in told]
+    secret = next((each for each in secrets if each.of_file), None)
     if secret is None:
         return
     reader = _reader_of_environment(endpoint, told)
@@ -279,15 +287,12 @@ def _reader_of_environment(endpoint: Endpoint, told: Mapping[str, Told]) -> Opti
     return None
 
 
-def _proxy_url(text: str) -> str:
-    return proxies.proxy_url(text)
-
-
 def _fits(one: _Found, others: list[_Found], layers: Layers) -> bool:
     """Whether a destination can stand beside the others; ConfigError where all is config.yaml's."""
     for other in others:
         problem = _conflict(one, other)
         if problem is None:
+            _warn_of_two_ports(one, other)
             continue
         problem = f"destinations {other.asked.name} and {one.asked.name} {problem}"
         if one.of_config and other.of_config:
@@ -307,3 +312,14 @@ def _conflict(one: _Found, other: _Found) -> Optional[str]:
     if (mine.account, mine.project) == (theirs.account, theirs.project):
         return "are the same place, which would get every turn twice"
     return None
+
+
+def _warn_of_two_ports(one: _Found, other: _Found) -> None:
+    """A Phoenix listens on two ports: which belong together cannot be seen from outside."""
+    mine, theirs = one.destination.target, other.destination.target
+    same_host = one.endpoint.server[0] == other.endpoint.server[0]
+    if same_host and mine.kind == theirs.kind == "phoenix" and mine.protocol != theirs.protocol:
+        one.asked.warn(
+            f"it is on one machine with {other.asked.name}; if both are ports of one Phoenix,"
+            " every turn arrives in one of them only"
+        )

@@ -56,9 +56,9 @@ class Endpoint:
         return _LOOPBACK.fullmatch(self.host) is not None
 
     @property
-    def server(self) -> tuple[str, int]:
-        """Host and port; the names of this machine count as one."""
-        return "localhost" if self.is_loopback else self.host, self.port
+    def server(self) -> tuple[str, int, str]:
+        """What runs there: host, port and path; the names of this machine count as one."""
+        return "localhost" if self.is_loopback else self.host, self.port, self.path
 
 
 def parse(
@@ -112,11 +112,10 @@ def _parsed(rest: str, protocol: Protocol, tls: bool, bare: bool) -> Endpoint:
     try:
         parts = urlsplit("//" + rest)
         host, port = parts.hostname or "", parts.port
+        host = f"[{_ipv6(host)}]" if ":" in host else host
     except ValueError:
         raise what from None
-    if ":" in host:
-        host = f"[{_ipv6(host)}]"
-    elif not _HOST.fullmatch(host):
+    if not host.startswith("[") and not _HOST.fullmatch(host):
         raise what
     if (bare and (port is None or parts.path)) or port == 0 or not _is_plain(parts.path):
         raise what
@@ -134,10 +133,7 @@ def _parsed(rest: str, protocol: Protocol, tls: bool, bare: bool) -> Endpoint:
 def _ipv6(host: str) -> str:
     import ipaddress
 
-    try:
-        return ipaddress.IPv6Address(host).compressed
-    except ValueError:
-        raise ValueError("a URL with a valid IPv6 address") from None
+    return ipaddress.IPv6Address(host).compressed
 
 
 def _is_plain(path: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -27,7 +28,7 @@ class WaitsError(Exception):
 class Told:
     """A value and whose word it is."""
 
-    value: Any
+    value: Any = field(repr=False)
     origin: Origin
 
     @property
@@ -52,7 +53,7 @@ def _protocol(value: Any, _: Path) -> Protocol:
 
 def _milliseconds(value: Any, _: Path) -> float:
     digits = str(value).strip()
-    if not digits.isascii() or not digits.isdigit() or int(digits) == 0:
+    if not re.fullmatch(r"[0-9]{1,8}", digits) or int(digits) == 0:
         raise ValueError("a number of milliseconds")
     return int(digits) / 1000
 
@@ -103,7 +104,10 @@ _VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "timeout_s": _otlp("TIMEOUT"),
     },
 }
-_PHOENIX_PROJECT = Setting("project", ("PHOENIX_PROJECT",), text, None, "anything", in_file=False)
+_KINDS: Mapping[str, Kind] = {"ax": "ax", "phoenix": "phoenix", "otlp": "otlp"}
+_PHOENIX_PROJECT = Setting(
+    "phoenix_project", ("PHOENIX_PROJECT",), text, None, "anything", in_file=False
+)
 # Without these nobody asks for a destination: the rest may be meant for other programs.
 _ASKING = ("endpoint", "api_key", "space_id", "headers")
 # A wrong value of these costs nothing but their effect.
@@ -125,9 +129,9 @@ class Asked:
     @classmethod
     def of(cls, layers: Layers, name: str, part: Optional[Mapping[str, Any]]) -> Asked:
         """The destination of that name; ConfigError when its kind is not clear."""
-        kind = (part or {}).get("kind", name)
-        if kind not in _VARIABLES or (name in _VARIABLES and kind != name):
-            allowed = name if name in _VARIABLES else "ax, phoenix or otlp"
+        kind = _KINDS.get(str((part or {}).get("kind", name)))
+        if kind is None or (name in _KINDS and kind != name):
+            allowed = name if name in _KINDS else ", ".join(_KINDS)
             raise ConfigError(
                 f"destinations.{name}.kind in {layers.config_path} is missing or wrong;"
                 f" it may be {allowed}"
@@ -175,12 +179,16 @@ class Asked:
             elif self.layers.is_hidden(variable) and key not in _HARMLESS:
                 hidden = variable
                 break
-        value = self.part.get(key)
-        if value is not None and key not in _ONLY_VARIABLES:
-            return self._read(key, value, Origin(Source.CONFIG, f"destinations.{self.name}.{key}"))
-        if hidden is not None:
+        told = self.in_config_file(key)
+        if told is None and hidden is not None:
             raise fault(self._hidden(hidden))
-        return None
+        return told
+
+    def in_config_file(self, key: str) -> Optional[Told]:
+        """What config.yaml says of a field."""
+        value = None if key in _ONLY_VARIABLES else self.part.get(key)
+        origin = Origin(Source.CONFIG, f"destinations.{self.name}.{key}")
+        return None if value is None else self._read(key, value, origin)
 
     def in_files(self, key: str) -> Iterator[Told]:
         """What files of the user's say of a field, unread."""

@@ -38,12 +38,12 @@ Found = Optional[tuple[Any, Origin]]
 class Layers:
     """The places a setting is looked for in, and which agent's part of config.yaml counts."""
 
-    env: Mapping[str, str]
-    user_env: Mapping[str, str]
-    project_env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
+    user_env: Mapping[str, str] = field(repr=False)
+    project_env: Mapping[str, str] = field(repr=False)
     agent: Optional[str]
     user_home: Path
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     config_path: Path = Path()
     warnings: list[str] = field(default_factory=list)
 
