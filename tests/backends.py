@@ -265,7 +265,7 @@ class _OtlpHandler(BaseHTTPRequestHandler):
         stub.replies.append(reply)
         self._give(stub, reply)
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815
 
     def _give(self, stub: OtlpHttpStub, reply: Reply) -> None:
         self.close_connection = bool(reply.fault)
@@ -280,7 +280,7 @@ class _OtlpHandler(BaseHTTPRequestHandler):
                 if stub.over.wait(0.02):
                     return
         elif reply.fault == "half":
-            self.wfile.write(self._bytes(reply)[: -len(reply.body) // 2])
+            self.wfile.write(self._bytes(reply)[: -(len(reply.body) // 2)])
         elif reply.fault in ("", "idle"):
             self.wfile.write(self._bytes(reply))
 
@@ -327,6 +327,7 @@ class OtlpHttpStub(_Listening):
 
 class _ProxyHandler(socketserver.StreamRequestHandler):
     server: Any
+    rbufsize = 0  # what follows the head is read from the socket itself
 
     def handle(self) -> None:
         stub: ProxyStub = self.server.stub
@@ -352,11 +353,10 @@ class _ProxyHandler(socketserver.StreamRequestHandler):
             self._relay(stub, there)
 
     def _reach(self, stub: ProxyStub, address: str) -> socket.socket:
-        host, _, port = address.rpartition(":")
+        _host, _, port = address.rpartition(":")
         return socket.create_connection(("127.0.0.1", stub.routes.get(address, int(port))))
 
     def _relay(self, stub: ProxyStub, there: socket.socket) -> None:
-        there.sendall(self.rfile.peek() if select.select([self.connection], [], [], 0)[0] else b"")
         ends = {self.connection: there, there: self.connection}
         while not stub.over.is_set():
             for end in select.select(list(ends), [], [], 0.2)[0]:

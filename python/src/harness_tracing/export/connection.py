@@ -30,6 +30,7 @@ from harness_tracing.export.trust import OWN_AUTHORITY, authorities
 
 ANSWER_BYTES = 1 << 20
 CONNECT_TIMEOUT_S = 5.0
+_PIECE_BYTES = 1 << 18
 # The first that fits counts; what fits none is a bug of ours.
 _TROUBLES: tuple[tuple[Any, Verdict, str], ...] = (
     (requests.exceptions.ProxyError, "temporary", "the proxy cannot be reached"),
@@ -48,7 +49,7 @@ _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})([^'\"]*)")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered. `body` ends after 1 MB; `cut` says that there was more."""
+    """What a server answered. `cut` says that there was more of the body than was read."""
 
     status: int
     reason: str
@@ -84,11 +85,12 @@ class Connection:
         timeout_s: float,
         headers: Optional[Mapping[str, str]] = None,
         body: Optional[bytes] = None,
+        most_bytes: int = ANSWER_BYTES,
     ) -> Union[Answer, Outcome]:
         """Send one request; the answer, or why there is none. Never raises for the network.
 
         `timeout_s` bounds everything from looking up the name to the answer's last byte,
-        however slowly it comes.
+        however slowly it comes; `most_bytes` is how much of it is read.
         """
         bad = unusable_header(self._destination)
         if bad:
@@ -100,11 +102,12 @@ class Connection:
             what = f"the certificate file {file} cannot be used; {OWN_AUTHORITY}"
             return self._outcome("temporary", what, str(error))
         all_headers = {**self._headers, **self._destination.headers, **(headers or {})}
+        asked = _Asked(method, url, all_headers, body, timeout_s, most_bytes)
         answered: Future[Answer] = Future()
         # A thread, since looking up a name and reading headers know no time limit in all.
         threading.Thread(
             target=_run,
-            args=(answered, wire, method, url, all_headers, body, timeout_s),
+            args=(answered, wire, asked),
             name="otlp-request",
             daemon=True,
         ).start()
@@ -270,49 +273,47 @@ def _tls(destination: Destination) -> ssl.SSLContext:
     return context
 
 
-def _run(
-    answered: Future[Answer],
-    wire: _Wire,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: Optional[bytes],
-    timeout_s: float,
-) -> None:
+@dataclass(frozen=True)
+class _Asked:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: Optional[bytes]
+    timeout_s: float
+    most_bytes: int
+
+
+def _run(answered: Future[Answer], wire: _Wire, asked: _Asked) -> None:
     try:
-        answered.set_result(_exchange(wire.session, method, url, headers, body, timeout_s))
+        answered.set_result(_exchange(wire.session, asked))
     except BaseException as error:  # handed to the thread that waits, which raises what it must
         answered.set_exception(error)
 
 
-def _exchange(
-    session: requests.Session,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: Optional[bytes],
-    timeout_s: float,
-) -> Answer:
+def _exchange(session: requests.Session, asked: _Asked) -> Answer:
     with session.request(
-        method,
-        url,
-        data=body,
-        headers=headers,
-        timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s),
+        asked.method,
+        asked.url,
+        data=asked.body,
+        headers=asked.headers,
+        timeout=(min(CONNECT_TIMEOUT_S, asked.timeout_s), asked.timeout_s),
         allow_redirects=False,
         stream=True,
     ) as response:
-        read = response.raw.read(ANSWER_BYTES + 1, decode_content=False)
-        cut = len(read) > ANSWER_BYTES
+        pieces, size = [], 0
+        # Read to its end: only there it shows whether the whole body came.
+        while size <= asked.most_bytes:
+            more = asked.most_bytes + 1 - size
+            piece = response.raw.read(min(more, _PIECE_BYTES), decode_content=False)
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+        cut = size > asked.most_bytes
         if cut:
             response.raw.close()  # what is left of it must not be taken for the next answer
-        return Answer(
-            response.status_code,
-            response.reason or "",
-            response.headers,
-            read[:ANSWER_BYTES],
-            cut,
-        )
+        body = b"".join(pieces)[: asked.most_bytes]
+        return Answer(response.status_code, response.reason or "", response.headers, body, cut)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -43,7 +43,9 @@ _VERDICTS: Mapping[grpc.StatusCode, Verdict] = {
     grpc.StatusCode.INVALID_ARGUMENT: "rejected",
 }
 _HTTP_STATUS = re.compile(r"http2 header with status: (\d+)", re.IGNORECASE)
-_UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify|handshake", re.IGNORECASE)
+_NO_GRPC = re.compile(r"Expected SETTINGS frame", re.IGNORECASE)
+_PROXY_STATUS = re.compile(r"proxy returned response code (\d+)", re.IGNORECASE)
+_UNTRUSTED = re.compile(r"SSL_ERROR|Tls handshake|verification check", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"larger than max", re.IGNORECASE)
 
 
@@ -112,8 +114,8 @@ def _options(proxy: Optional[str], version: str) -> Sequence[tuple[str, Any]]:
     options: list[tuple[str, Any]] = [
         ("grpc.primary_user_agent", f"coding-harness-tracing/{version}"),
         ("grpc.max_receive_message_length", _ANSWER_BYTES),
-        # Set, if only to nothing, they keep gRPC from looking into the environment.
-        ("grpc.address_http_proxy", ""),
+        # Or a proxy for addresses would be taken from GRPC_ADDRESS_HTTP_PROXY, whatever the
+        # option below says.
         ("grpc.address_http_proxy_enabled_addresses", ""),
         ("grpc.enable_retries", 0),
         # A channel of its own for each sender, or two of them would share a connection.
@@ -137,28 +139,36 @@ def outcome_of(error: Any, reasons: Reasons) -> Outcome:
     """What a call that failed means; `error` is the grpc.RpcError of a call."""
     code: grpc.StatusCode = error.code()
     details: str = error.details() or ""
-    what = f"answered {code.name}"
-    retry_after_s = _retry_after_s(error)
+    verdict, what = _meaning(code, details)
+    return Outcome(verdict, reasons.say(what, details), retry_after_s=_retry_after_s(error))
+
+
+def _meaning(code: grpc.StatusCode, details: str) -> tuple[Verdict, str]:
+    """The verdict, and in words what happened. Some codes come from gRPC core, not a server."""
     verdict = _VERDICTS.get(code, "misdirected")
+    if verdict == "refused":
+        return verdict, f"does not accept the credentials ({code.name}); set others"
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return verdict, "no answer in time"
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE.search(details):
-        verdict = "too_large"
-    elif code is grpc.StatusCode.UNAVAILABLE and _UNTRUSTED.search(details):
-        what = f"no TLS could be agreed on; {OWN_AUTHORITY}"
-    elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        what = "no answer in time"
-    elif verdict == "refused":
-        what = f"does not accept the credentials ({code.name}); set others"
-    elif verdict == "misdirected":
-        what += " (is the endpoint right, and gRPC?)"
-    elif _is_elsewhere(details):
-        verdict, what = "misdirected", "does not answer as gRPC does (is the endpoint right?)"
-    return Outcome(verdict, reasons.say(what, details), retry_after_s=retry_after_s)
+        return "too_large", f"answered {code.name}"
+    if verdict == "misdirected" or _NO_GRPC.search(details) or _is_elsewhere(details):
+        what = f"does not answer as an OTLP endpoint for gRPC does ({code.name}); is it right?"
+        return "misdirected", what
+    if code is grpc.StatusCode.UNAVAILABLE:
+        proxy = _PROXY_STATUS.search(details)
+        if proxy:
+            denied = int(proxy[1]) < 500
+            return "misdirected" if denied else "temporary", "the proxy refuses the way there"
+        if _UNTRUSTED.search(details):
+            return verdict, f"its certificate is not trusted, or it speaks no TLS; {OWN_AUTHORITY}"
+    return verdict, f"answered {code.name}"
 
 
 def _is_elsewhere(details: str) -> bool:
     """Whether a web server answered, and not with a fault of its own."""
     status = _HTTP_STATUS.search(details)
-    return status is not None and 200 <= int(status[1]) < 500 and status[1] not in ("408", "429")
+    return status is not None and int(status[1]) < 500 and status[1] not in ("408", "429")
 
 
 def _retry_after_s(error: Any) -> Optional[float]:
