@@ -14,14 +14,21 @@ from tests.cli.conftest import CommandLine
 
 COMMANDS = [
     ["bootstrap"],
+    ["doctor"],
+    ["exec"],
     ["flush"],
     ["hook-command"],
+    ["outbox", "add"],
+    ["outbox", "drop"],
+    ["outbox", "list"],
+    ["outbox", "retry"],
     ["projects", "list"],
     ["prune"],
     ["sessions", "delete"],
     ["sessions", "list"],
     ["sessions", "show"],
     ["spans", "export"],
+    ["status"],
 ]
 
 
@@ -65,6 +72,12 @@ def test_the_version_is_the_packages(run: CommandLine) -> None:
         ["hook-command", "claude-code"],
         ["hook-command", "nonsense", "Stop"],
         ["flush", "--timeout", "soon"],
+        ["exec"],
+        ["exec", "--timeout", "soon", "--", "true"],
+        ["outbox", "add", "--all"],
+        ["outbox", "add", "--destination", "ax"],
+        ["outbox", "add", "--destination", "ax", "--all", "--project", "p"],
+        ["status", "--agent", "nonsense"],
     ],
     ids=" ".join,
 )
@@ -164,6 +177,7 @@ def _in_a_terminal(user: CommandLine, environ: dict[str, str]) -> str:
         (["hook-command", "claude", "Stop"], ("rich", "sqlglot", "opentelemetry", "openinference")),
         (["sessions", "list", "--json"], ("rich", "sqlglot", "opentelemetry", "openinference")),
         (["sessions", "list"], ("sqlglot", "opentelemetry", "openinference")),
+        (["status"], ("rich", "sqlglot", "opentelemetry", "openinference", "requests", "grpc")),
     ],
     ids=lambda value: " ".join(value),
 )

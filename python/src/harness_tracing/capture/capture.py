@@ -6,7 +6,7 @@ is the worker's as well.
 """
 
 # pathlib alone costs more than all the rest:
-# ruff: noqa: PTH103, PTH116, PTH117, PTH118
+# ruff: noqa: PTH103, PTH108, PTH116, PTH117, PTH118
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Optional
 from rich.table import Table
 from rich.text import Text
 
+from harness_tracing.observe.deliveries import Delivery
 from harness_tracing.observe.labels import STATUS_STYLES
 from harness_tracing.observe.rows import sentence, words
 from harness_tracing.observe.text import duration, moment, money, plural, tokens
@@ -69,6 +70,57 @@ def project_table(rows: Sequence[ProjectRow], zone: Zone = None) -> Table:
         agents = words(", ".join(row.agents))
         table.add_row(words(row.project), agents, str(row.sessions), str(row.turns), active)
     return table
+
+
+def delivery_table(rows: Sequence[Delivery], now_ns: int) -> Table:
+    """A line per destination with its counts, and below it what is wrong with it."""
+    table = _table()
+    table.add_column("destination", no_wrap=True, style="bold")
+    table.add_column("project", no_wrap=True, overflow="ellipsis", max_width=20)
+    for name in ("waiting", "sent", "delivered", "dead", "dropped"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state", min_width=_LEAST_PROMPT)
+    for row in rows:
+        queue = row.queue
+        counts = (
+            (row.waiting, queue.sent, queue.delivered, row.dead, queue.dropped)
+            if queue
+            else (0, 0, 0, 0, 0)
+        )
+        table.add_row(
+            words(row.name),
+            words(row.target.project),
+            *[str(count) if count else "-" for count in counts],
+            _state(row, now_ns),
+        )
+    return table
+
+
+def delivery_notes(rows: Sequence[Delivery], now_ns: int) -> list[str]:
+    """Where each backend is, what is wrong with it and since when, as sentences."""
+    notes = []
+    for row in {row.target.account: row for row in rows}.values():
+        account, parts = row.account, [f"{row.name}: {row.target.title}"]
+        if account is not None and account.failures and row.reason:
+            since = account.failing_since_ns
+            ago = f" for {duration(now_ns - since)}" if since is not None else ""
+            parts.append(f"fails{ago}: {row.reason}")
+        if account is not None and not account.is_due(now_ns):
+            parts.append(f"next attempt in {duration(account.due_at_ns - now_ns)}")
+        if row.dead:
+            parts.append(f"{plural(row.dead, 'span')} not taken: {row.dead_reason}")
+        if not row.ready:
+            parts.append("no credentials here")
+        notes.append("; ".join(parts))
+    return notes
+
+
+def _state(row: Delivery, now_ns: int) -> Text:
+    oldest = row.queue.oldest_waiting_ns if row.queue else None
+    age = f"oldest {duration(now_ns - oldest)}" if oldest is not None and row.waiting else ""
+    turns = plural(row.waiting_turns, "turn") if row.waiting_turns else ""
+    style = {"ok": "green", "waiting": ""}.get(row.state, "red")
+    return sentence(Text(row.state, style), Text(turns), Text(age, "dim"))
 
 
 def _table() -> Table:

@@ -1,0 +1,36 @@
+"""Checks of what is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness_tracing.config import Settings, Source
+from harness_tracing.doctor import Finding, Place
+from harness_tracing.errors import ConfigError
+
+
+def check_settings(place: Place) -> Iterator[Finding]:
+    """Whether the settings can be read, what of them is passed over, whether tracing is on."""
+    try:
+        settings = place.settings
+    except ConfigError as error:
+        yield Finding("config.yaml", False, str(error), f"edit {place.home.config}")
+        return
+    told: set[str] = set()
+    for agent, each in settings.items():
+        yield Finding(agent, True, tracing(each))
+        for warning in each.warnings:
+            if warning not in told:
+                told.add(warning)
+                yield Finding(agent, False, warning, "correct or remove it where it is set")
+
+
+def tracing(settings: Settings) -> str:
+    """Whether sessions that begin here are traced; why not, when they are not."""
+    if settings.untraced:
+        return "off (HARNESS_UNTRACED)"
+    if not settings.enabled:
+        origin = settings.origins["enabled"]
+        by_default = origin.source is Source.DEFAULT
+        return "off" if by_default else f"off ({origin.name}, {origin.source.value})"
+    return "dry run: nothing is sent" if settings.dry_run else "tracing"
