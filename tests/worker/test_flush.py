@@ -85,7 +85,7 @@ def test_a_worker_that_dies_while_asked_is_replaced(place: Place) -> None:
 
 def test_a_worker_that_stands_still_is_named_in_time(place: Place) -> None:
     prompt(place)
-    wait_for(place.workers, "a worker")
+    wait_for(place.turns, "the turn in the store")
     (pid,) = place.workers()
     kill(pid, signal.SIGSTOP)
 
@@ -120,7 +120,7 @@ def test_two_flushes_at_once_both_end_well(place: Place, undisturbed: Undisturbe
 
 def test_without_waiting_it_returns_at_once(place: Place) -> None:
     prompt(place)
-    wait_for(place.workers, "a worker")
+    wait_for(place.turns, "the turn in the store")
     (pid,) = place.workers()
     kill(pid, signal.SIGSTOP)
 

@@ -15,6 +15,10 @@ class StoreError(TracerError):
     """The local store cannot be used: corrupt, newer than this version, or not writable."""
 
 
+class NoStoreError(StoreError):
+    """There is no local store yet, or it is being made at this moment."""
+
+
 class StoreNewerError(StoreError):
     """The store was written by a newer version; that version has to be used."""
 

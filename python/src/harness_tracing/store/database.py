@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from harness_tracing.errors import StoreError, StoreNewerError
+from harness_tracing.errors import NoStoreError, StoreError, StoreNewerError
 from harness_tracing.store.filesystem import network_type
 from harness_tracing.store.migrations import MIGRATIONS, Migration
 
@@ -61,13 +61,13 @@ def open_database(path: Path, *, readonly: bool, network: Optional[str] = None) 
 
 def _open_readonly(path: Path) -> Database:
     if not path.is_file():
-        raise StoreError(f"there is no store at {path} yet; it comes with the first traced session")
+        raise NoStoreError(f"there is no store at {path} yet; it comes with the first traced session")
     frozen = os.name == "posix" and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     # On a disk mounted read-only SQLite cannot make the -shm file it reads a log with.
     connection = _connect(path, "ro&immutable=1" if frozen else "ro")
     try:
         if _version(connection, path) == 0:
-            raise StoreError(f"the store at {path} is still empty; try again in a moment")
+            raise NoStoreError(f"the store at {path} is still empty; try again in a moment")
     except BaseException:
         connection.close()
         raise

@@ -11,7 +11,6 @@ import logging
 import random
 import sys
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Optional
@@ -20,11 +19,12 @@ from harness_tracing import __version__
 from harness_tracing.destinations import Destination, Target
 from harness_tracing.export.backoff import delay_s
 from harness_tracing.export.outcome import Outcome
-from harness_tracing.export.readback import CannotTellError, ReadBack, open_readback
+from harness_tracing.export.readback import ReadBack, open_readback
 from harness_tracing.model import Session, Turn
 from harness_tracing.prices import PriceTable
 from harness_tracing.redact import Policy, redact_turn
 from harness_tracing.store import Account, Batch, LeasedTurn, Settled, Store
+from harness_tracing.worker.processes import is_gone, own_name
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -75,10 +75,11 @@ class Courier:
         log: logging.Logger,
         *,
         now: Clock = time.time_ns,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.destination = destination
+        self.destination, self._random = destination, jitter
         self._store, self._outbox, self._log, self._now = store, store.outbox, log, now
-        self._owner = uuid.uuid4().hex
+        self._owner = own_name()
         self._sender: Optional[Sender] = None
         self._read_back: Optional[ReadBack] = open_readback(destination)
         self._prices: Optional[PriceTable] = None
@@ -116,7 +117,7 @@ class Courier:
         held = None if anyway else self._held(account)
         if held is not None:
             return held
-        batch = self._outbox.lease(account, self._owner, self._now())
+        batch = self._outbox.lease(account, self._owner, self._now(), is_gone)
         if batch is None:
             return Round()
         try:
@@ -184,7 +185,7 @@ class Courier:
                 )
             self._outbox.pause(account, self.destination.fingerprint, outcome.reason, now_ns)
             return replace(done, error=outcome.reason, lasting=True, wait_s=3600.0)
-        wait_s = delay_s(account.failures + 1, random.random(), outcome.retry_after_s)
+        wait_s = delay_s(account.failures + 1, self._random(), outcome.retry_after_s)
         if outcome.verdict == "misdirected":
             wait_s = max(wait_s, MISDIRECTED_S)
         if not account.failures:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness_tracing import spool
-from harness_tracing.errors import StoreNewerError, TracerError
 from harness_tracing.config import Settings
+from harness_tracing.errors import StoreNewerError, TracerError
 from harness_tracing.log import agent_log, log_to
 from harness_tracing.store import Store
 from harness_tracing.worker.couriers import Couriers

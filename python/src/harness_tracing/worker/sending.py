@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Optional
 
 from harness_tracing.destinations import Destination
-from harness_tracing.errors import ConfigError, TracerError
+from harness_tracing.errors import ConfigError, NoStoreError, TracerError
 from harness_tracing.export.readback import CannotTellError
 from harness_tracing.paths import Home
 from harness_tracing.store import Queue, Store
@@ -49,7 +49,7 @@ def send_all(
     what was sent is read back where that is possible. Says what is left and why; raises
     ConfigError when `only` names nothing.
     """
-    if not home.store.exists():
+    if not _anything_open(home) and only is None:
         return FlushResult()
     known = destinations(home, env)
     with Store.open(home.store) as store:
@@ -68,22 +68,26 @@ def send_all(
 
 def outbox_is_due(home: Home, env: Mapping[str, str]) -> bool:
     """Whether something waits that a process with this environment could deliver now."""
-    if not home.store.exists():
-        return False
     now_ns = time.time_ns()
-    with Store.open(home.store) as store:
+    with suppress(NoStoreError), Store.open(home.store, readonly=True) as store:
         due = {each.name for each in store.outbox.accounts("waiting") if each.is_due(now_ns)}
         for account in store.outbox.accounts("sent"):
             if store.outbox.unverified(account, now_ns - READ_BACK_NS) is not None:
                 due.add(account.name)
-    if not due:
-        return False
-    return any(each.target.account in due for each in destinations(home, env))
+        return any(each.target.account in due for each in destinations(home, env)) if due else False
+    return False
+
+
+def _anything_open(home: Home) -> bool:
+    """Whether the outbox holds anything that is not done with; looks without disturbing anyone."""
+    with suppress(NoStoreError), Store.open(home.store, readonly=True) as store:
+        return any(store.outbox.accounts(state) for state in ("waiting", "sent", "dead"))
+    return False
 
 
 def send_due(home: Home, env: Mapping[str, str], until: float) -> None:
     """One attempt for each backend that may be tried now, and what is due to be read back."""
-    if not home.store.exists():
+    if not _anything_open(home):
         return
     log = logging.getLogger("harness_tracing")
     for destination in destinations(home, env):
