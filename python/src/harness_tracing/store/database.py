@@ -61,7 +61,9 @@ def open_database(path: Path, *, readonly: bool, network: Optional[str] = None) 
 
 def _open_readonly(path: Path) -> Database:
     if not path.is_file():
-        raise NoStoreError(f"there is no store at {path} yet; it comes with the first traced session")
+        raise NoStoreError(
+            f"there is no store at {path} yet; it comes with the first traced session"
+        )
     frozen = os.name == "posix" and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     # On a disk mounted read-only SQLite cannot make the -shm file it reads a log with.
     connection = _connect(path, "ro&immutable=1" if frozen else "ro")
