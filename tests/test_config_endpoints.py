@@ -12,7 +12,7 @@ from harness_tracing.config.headers import basic, credential, headers
 from harness_tracing.config.proxies import excepted, proxy_url, variables
 from harness_tracing.destinations import Kind, Protocol
 
-HOME = Path("/home/ann")
+HOME = Path("/home/ada")
 SECRET = "s3cr3t"
 
 

@@ -58,6 +58,10 @@ its model call below.
 The same thing has the same ids in both shapes. Ids are derived from the agent, the session, the
 turn and the item, so that reading a session again gives the same spans again.
 
+A turn that joins an outer trace (`TRACEPARENT`, [destinations](destinations.md)) has a link to the
+span that this names or, when asked for, hangs below it in its trace. Attributes of your own are on
+every span, save those that would stand in for one of the attributes below.
+
 ## Times
 
 Every span lies within its turn's. A start or end that nobody saw is drawn at the nearest
