@@ -14,7 +14,7 @@ ARGS    ?=
 
 .PHONY: help
 help: ## list what can be made
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- set-up --------------------------------------------------------------------------
 
@@ -35,6 +35,10 @@ $(CLAUDE): tests/e2e/package.json tests/e2e/package-lock.json
 	npm ci --prefix .e2e --no-audit --no-fund --loglevel=error
 	@touch $@
 
+.PHONY: setup-phoenix
+setup-phoenix: ## install a Phoenix server into .phoenix/ (860 MB, Python 3.11 or newer)
+	@sh tools/make_phoenix.sh
+
 # --- see it --------------------------------------------------------------------------
 
 .PHONY: demo
@@ -44,7 +48,7 @@ demo: setup ## trace the real Claude Code against a scripted model, show its ses
 # --- test it -------------------------------------------------------------------------
 
 .PHONY: test
-test: setup ## all tests but the end-to-end and the soak ones (ARGS="-k spool")
+test: setup ## all tests but those with targets of their own below (ARGS="-k spool")
 	$(PYTEST) $(ARGS)
 
 .PHONY: test-39
@@ -53,7 +57,11 @@ test-39: setup-39
 
 .PHONY: e2e
 e2e: setup setup-e2e ## the tests that drive the real Claude Code
-	$(PYTEST) -m "e2e and not soak" $(ARGS)
+	$(PYTEST) -m "e2e and not soak and not phoenix" $(ARGS)
+
+.PHONY: phoenix
+phoenix: setup setup-e2e setup-phoenix ## the tests that send to a real Phoenix server and read back
+	$(PYTEST) -m "phoenix and not soak" tests/phoenix $(ARGS)
 
 .PHONY: soak
 soak: setup setup-e2e ## the fault tests at length: fifty kills where CI has five
@@ -120,5 +128,5 @@ lock: ## resolve the dependencies anew (needs uv): uv.lock and both requirements
 
 .PHONY: clean
 clean: ## remove everything that was made here
-	rm -rf .venv .venv-39 .e2e .work .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .venv-39 .e2e .phoenix .work .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find python tests tools demo bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

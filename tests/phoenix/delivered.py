@@ -12,7 +12,7 @@ from tests.phoenix.reading import Reading
 
 Json = Any
 Harness = Callable[..., str]
-PROJECT = "order-pricing"
+PROJECT = "openinference.project.name"
 LLM_TOKENS = ("llm.token_count.prompt", "llm.token_count.completion")
 
 
@@ -35,13 +35,14 @@ class Delivered:
         `harness` runs the command with some arguments and gives what it prints.
         """
         ours = exported(harness, shape)
-        reading = Reading(url)
-        reading.wait_for(PROJECT, ours)
+        (project,) = {span["attributes"][PROJECT] for span in ours.values()}
+        reading = Reading(url, project)
+        reading.wait_for(ours)
         return cls(reading, ours, ours if shape == "calls" else exported(harness, "calls"))
 
     def differences(self) -> list[str]:
         """How the trees in Phoenix are not ours."""
-        return differences(self.ours, self.reading.spans(PROJECT))
+        return differences(self.ours, self.reading.spans())
 
     def session_differences(self) -> list[str]:
         """How Phoenix's sessions are not ours: their traces and their tokens."""
@@ -60,7 +61,7 @@ class Delivered:
                 LLM_TOKENS[0]: session["token_count_prompt"],
                 LLM_TOKENS[1]: session["token_count_completion"],
             }
-            for session_id, session in self.reading.sessions(PROJECT).items()
+            for session_id, session in self.reading.sessions().items()
         }
         return [
             f"session {session_id}: {wanted.get(session_id)} became {found.get(session_id)}"
@@ -70,10 +71,7 @@ class Delivered:
 
 
 def exported(harness: Harness, shape: str) -> dict[str, Mapping[str, Json]]:
-    """All spans of all sessions by their id."""
-    sessions = json.loads(harness("sessions", "list", "--json"))
-    spans = []
-    for session in sessions:
-        which = ("--session-id", session["session_id"], "--shape", shape, "--stdout")
-        spans += json.loads(harness("spans", "export", *which))
-    return by_id(spans)
+    """All spans of the project by their id."""
+    (project,) = {each["project"] for each in json.loads(harness("sessions", "list", "--json"))}
+    told = harness("spans", "export", project, "--all", "--shape", shape, "--stdout")
+    return by_id(json.loads(told))

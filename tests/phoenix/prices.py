@@ -15,9 +15,10 @@ Attributes = Mapping[str, Json]
 def reasons(span: Attributes, calls: Iterable[Attributes]) -> list[str]:
     """Why Phoenix's cost of an LLM span is not ours; empty: it has to be the same.
 
-    `calls` are the model calls that the span stands for: of a call itself, that call.
+    `calls` are the model calls that the span stands for: of a call itself, that call. One that
+    failed before it had read anything costs nothing on either side.
     """
-    calls = list(calls)
+    calls = [call for call in calls if "llm.token_count.prompt" in call]
     found = []
     if any(call.get("harness.token_count.cache_write_1h") for call in calls):
         found.append("hour-long cache writes")

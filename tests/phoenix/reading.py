@@ -40,28 +40,30 @@ _MODELS = """
 
 @dataclass(frozen=True)
 class Reading:
-    """Reads one server's API."""
+    """Reads a project of one server through its API."""
 
     url: str
+    project: str
 
-    def spans(self, project: str) -> dict[str, Json]:
-        """All spans of a project by their id."""
-        return {each["context"]["span_id"]: each for each in self._listed(project, "spans")}
+    def spans(self) -> dict[str, Json]:
+        """All spans by their id."""
+        return {each["context"]["span_id"]: each for each in self._listed("spans")}
 
-    def sessions(self, project: str) -> dict[str, Json]:
-        """All sessions of a project by the id that the agent gave them."""
-        return {each["session_id"]: each for each in self._listed(project, "sessions")}
+    def sessions(self) -> dict[str, Json]:
+        """All sessions by the id that the agent gave them."""
+        return {each["session_id"]: each for each in self._listed("sessions")}
 
     def session(self, session_id: str) -> Json:
         """What the page of a session shows at its top."""
         return self._asked(_SESSION, id=session_id)["getProjectSessionById"]
 
-    def costs(self, project: str) -> dict[str, Optional[float]]:
+    def costs(self) -> dict[str, Optional[float]]:
         """What the server thinks each span cost, in USD; None: it knows no price."""
         found: dict[str, Optional[float]] = {}
         after, more = None, True
         while more:
-            page = self._asked(_COSTS, project=project, after=after)["getProjectByName"]["spans"]
+            page = self._asked(_COSTS, project=self.project, after=after)
+            page = page["getProjectByName"]["spans"]
             for edge in page["edges"]:
                 summary = edge["node"]["costSummary"]
                 found[edge["node"]["spanId"]] = summary and summary["total"]["cost"]
@@ -79,19 +81,19 @@ class Reading:
             for edge in models
         }
 
-    def wait_for(self, project: str, span_ids: Collection[str], seconds: float = 60) -> None:
+    def wait_for(self, span_ids: Collection[str], seconds: float = 60) -> None:
         """Wait until these spans are stored: a server says 200 before it has stored anything."""
         until = time.monotonic() + seconds
-        while missing := set(span_ids) - set(self.spans(project)):
+        while missing := set(span_ids) - set(self.spans()):
             assert time.monotonic() < until, f"not there after {seconds} s: {sorted(missing)}"
             time.sleep(0.3)
 
-    def _listed(self, project: str, what: str) -> Iterator[Json]:
+    def _listed(self, what: str) -> Iterator[Json]:
         cursor = None
         while True:
             more = {} if cursor is None else {"cursor": cursor}
             query = urllib.parse.urlencode({"limit": 1000, **more})
-            page = self._got(f"/v1/projects/{urllib.parse.quote(project)}/{what}?{query}")
+            page = self._got(f"/v1/projects/{urllib.parse.quote(self.project)}/{what}?{query}")
             yield from page["data"]
             cursor = page.get("next_cursor")
             if not cursor:

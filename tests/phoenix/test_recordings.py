@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness_tracing.prices import PriceTable
-from tests.phoenix.delivered import PROJECT, Delivered
+from tests.phoenix.delivered import Delivered
 from tests.phoenix.playing import flushing_place, harness_of
 from tests.phoenix.prices import phoenix_cost, reasons
 from tests.phoenix.server import Phoenix
@@ -60,7 +60,7 @@ def test_sessions_hold_their_traces_and_tokens(delivered: Delivered) -> None:
 
 
 def test_turns_stand_at_the_top_and_nothing_else_does(delivered: Delivered) -> None:
-    spans = delivered.reading.spans(PROJECT)
+    spans = delivered.reading.spans()
     tops = {each for each, span in spans.items() if span["parent_id"] not in spans}
 
     turns = {
@@ -72,7 +72,7 @@ def test_turns_stand_at_the_top_and_nothing_else_does(delivered: Delivered) -> N
 
 
 def test_cost_is_ours_where_phoenix_can_know_it(delivered: Delivered) -> None:
-    costs = delivered.reading.costs(PROJECT)
+    costs = delivered.reading.costs()
     same = [each for each, why in _reasons(delivered).items() if not why]
 
     assert len(same) >= 15
@@ -81,7 +81,7 @@ def test_cost_is_ours_where_phoenix_can_know_it(delivered: Delivered) -> None:
 
 
 def test_other_costs_differ_by_what_the_docs_say(delivered: Delivered) -> None:
-    costs = delivered.reading.costs(PROJECT)
+    costs = delivered.reading.costs()
     others = {each: why for each, why in _reasons(delivered).items() if why}
 
     known = {"hour-long cache writes", "unfinished call"}
