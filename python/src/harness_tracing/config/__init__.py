@@ -38,6 +38,7 @@ from harness_tracing.paths import DEFAULT_HOME, Home
 
 __all__ = [
     "DEFAULT_MAX_VALUE_CHARS",
+    "OF_THE_USER",
     "SHORTEST_MAX_VALUE_CHARS",
     "JoinTrace",
     "Origin",
@@ -50,6 +51,16 @@ __all__ = [
     "user_home",
 ]
 
+OF_THE_USER: frozenset[str] = (
+    frozenset(
+        variable
+        for setting in (HOME, *TABLE)
+        if setting.project == "nothing"
+        for variable in setting.variables
+    )
+    | destinations.variables()
+)
+"""The variables that a project's files may not set."""
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 

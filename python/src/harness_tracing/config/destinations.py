@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional
 
 from harness_tracing.config import proxies
 from harness_tracing.config.endpoints import Endpoint, parse
-from harness_tracing.config.fields import Asked, LeftOutError, Told, WaitsError
+from harness_tracing.config.fields import Asked, LeftOutError, Told, WaitsError, variables_of
 from harness_tracing.config.file import group, unknown_in
 from harness_tracing.config.headers import basic
 from harness_tracing.config.layers import Layers
@@ -54,6 +54,12 @@ class _Found:
         """Whether config.yaml alone says where it is."""
         said = [self.told[key] for key in _PLACE if key in self.told]
         return all(each.origin.source in (Source.CONFIG, Source.DEFAULT) for each in said)
+
+
+def variables() -> frozenset[str]:
+    """The variables that say where turns are sent, and how to get there."""
+    by_field = (each for name in _BY_VARIABLES for each in variables_of(name).values())
+    return frozenset(name for names in by_field for name in names) | proxies.VARIABLES
 
 
 def resolve(layers: Layers, project: str, shape: Shape) -> Resolved:

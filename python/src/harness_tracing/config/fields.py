@@ -116,6 +116,11 @@ _CONTENT = ("log_prompts", "log_tool_details", "log_tool_content")
 _ONLY_VARIABLES = ("insecure", "timeout_s")
 
 
+def variables_of(name: str) -> Mapping[str, tuple[str, ...]]:
+    """The variables of the destination of that name, by field."""
+    return {**_VARIABLES.get(name, {}), **_CERTIFICATE}
+
+
 @dataclass(frozen=True)
 class Asked:
     """One destination that somebody asks for: its name, its kind, its part of config.yaml."""
@@ -141,7 +146,7 @@ class Asked:
     @property
     def variables(self) -> Mapping[str, tuple[str, ...]]:
         """The variables by field; only a destination named after its kind has ones of its own."""
-        return {**_VARIABLES.get(self.name, {}), **_CERTIFICATE}
+        return variables_of(self.name)
 
     @property
     def known_keys(self) -> list[str]:

@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 from harness_tracing.config.endpoints import Endpoint
 
 EXCEPTIONS = ("no_proxy", "NO_PROXY")
+_HTTPS = ("https_proxy", "HTTPS_PROXY")
+_HTTP = ("http_proxy", "HTTP_PROXY")
+_ALL = ("all_proxy", "ALL_PROXY")
+VARIABLES = frozenset((*_HTTPS, *_HTTP, *_ALL, *EXCEPTIONS))
 
 
 def variables(endpoint: Endpoint) -> tuple[str, ...]:
     """The variables that may name its proxy, the first one that is set counts."""
-    own = ("https_proxy", "HTTPS_PROXY") if endpoint.tls else ("http_proxy", "HTTP_PROXY")
-    return (*own, "all_proxy", "ALL_PROXY")
+    return (*(_HTTPS if endpoint.tls else _HTTP), *_ALL)
 
 
 def proxy_url(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Optional
 
 import msgspec
@@ -26,6 +27,7 @@ KEPT = "worker.settings"
 # Whether a session is traced was decided when its events were captured. Who sweeps may be
 # untraced itself: it looks at sessions, and its own switch says nothing about those.
 OWN_SWITCHES = ("HARNESS_UNTRACED", "ARIZE_TRACE_ENABLED")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,15 @@ def settings_elsewhere(session: Session, env: Mapping[str, str], cwd: Optional[s
     """
     agent, kept = agents.get(session.agent), _kept(session.folder)
     named = {name: value for name, value in env.items() if name not in OWN_SWITCHES}
+    hidden: dict[str, str] = {}
     if not agent.session_variable or env.get(agent.session_variable) != session.session_id:
         own = _project_of(agent, env) or env.get("PWD")
         _, own_project_env = agent.settings_env(env, own)
         named = {n: value for n, value in named.items() if own_project_env.get(n) != value}
-    settings = _load(session.home, agent, named, kept.project_dir if kept is not None else cwd)
+        # What that project hides of the user's words is not known here either.
+        hidden = {n: value for n, value in own_project_env.items() if n in config.OF_THE_USER}
+    project_dir = kept.project_dir if kept is not None else cwd
+    settings = _load(session.home, agent, named, project_dir, hidden)
     if kept is None:
         return settings
     return replace(
@@ -117,10 +123,20 @@ def _project_of(agent: Agent, env: Mapping[str, str]) -> Optional[str]:
     return env.get(agent.project_variable) if agent.project_variable else None
 
 
-def _load(home: Home, agent: Agent, env: Mapping[str, str], project: Optional[str]) -> Settings:
+def _load(
+    home: Home,
+    agent: Agent,
+    env: Mapping[str, str],
+    project: Optional[str],
+    hidden: Mapping[str, str] = _NOTHING,
+) -> Settings:
     user_env, project_env = agent.settings_env(env, project)
     return config.load(
-        env, agent=agent.name, user_env=user_env, project_env=project_env, home=home.root
+        env,
+        agent=agent.name,
+        user_env=user_env,
+        project_env={**hidden, **project_env},
+        home=home.root,
     )
 
 
