@@ -428,6 +428,16 @@ def test_a_lease_that_ran_out_is_taken_over(tmp_path: Path) -> None:
         assert span_ids(lease(store, OTLP, "two", NOW_NS + LEASE_NS)) != []
 
 
+def test_a_lease_given_while_another_process_waited_for_the_store_is_respected(
+    tmp_path: Path,
+) -> None:
+    with stored(tmp_path) as store:
+        write(store, turn(steps=STEPS), [OTLP])
+        leased(store, OTLP, "quick", NOW_NS + SECOND_NS)
+
+        assert lease(store, OTLP, "slow", NOW_NS) is None
+
+
 def test_a_lease_whose_owner_is_gone_is_taken_over_at_once(tmp_path: Path) -> None:
     with stored(tmp_path) as store:
         write(store, turn(steps=STEPS), [OTLP])

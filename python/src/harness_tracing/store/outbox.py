@@ -165,7 +165,8 @@ class Outbox:
         def is_free(owner: Optional[str], until_ns: Optional[int]) -> bool:
             if owner is None or until_ns is None:
                 return True
-            return not now_ns < until_ns <= now_ns + LEASE_NS or gone(owner)
+            # Its owner may have looked at the clock after we did, while we waited for the store.
+            return not now_ns < until_ns <= now_ns + 2 * LEASE_NS or gone(owner)
 
         return self._oldest(account, "waiting", "max(lease), max(leased_until_ns)", is_free)
 
