@@ -15,7 +15,14 @@ from typing import Any, Callable, Optional
 
 from harness_tracing.config import proxies
 from harness_tracing.config.endpoints import Endpoint, parse
-from harness_tracing.config.fields import Asked, LeftOutError, Told, WaitsError, variables_of
+from harness_tracing.config.fields import (
+    CONTENT,
+    Asked,
+    LeftOutError,
+    Told,
+    WaitsError,
+    variables_of,
+)
 from harness_tracing.config.file import group, unknown_in
 from harness_tracing.config.headers import basic
 from harness_tracing.config.layers import Layers
@@ -119,7 +126,7 @@ def _resolve_one(asked: Asked, project: str, shape: Shape) -> _Found:
         protocol=endpoint.protocol,
         shape=chosen,
         stream=_stream(asked, chosen),
-        **{switch: asked.switch(switch) for switch in asked.content_switches},
+        **{switch: asked.switch(switch) for switch in CONTENT},
     )
     return _with_access(_Found(asked, Destination(asked.name, target), endpoint, told))
 

@@ -15,6 +15,9 @@ from harness_tracing.config.values import Read, path, shape, switch, text
 from harness_tracing.destinations import Kind, Protocol
 from harness_tracing.errors import ConfigError
 
+CONTENT = ("log_prompts", "log_tool_details", "log_tool_content")
+"""The switches that hide content from a destination."""
+
 
 class LeftOutError(Exception):
     """Where a destination is cannot be told, or must not be guessed."""
@@ -112,7 +115,6 @@ _PHOENIX_PROJECT = Setting(
 _ASKING = ("endpoint", "api_key", "space_id", "headers")
 # A wrong value of these costs nothing but their effect.
 _HARMLESS = ("timeout_s", "insecure", "protocol")
-_CONTENT = ("log_prompts", "log_tool_details", "log_tool_content")
 _ONLY_VARIABLES = ("insecure", "timeout_s")
 
 
@@ -153,11 +155,6 @@ class Asked:
         """What may stand in its part of config.yaml."""
         keys = [key for key in _READ if key not in _ONLY_VARIABLES]
         return ["kind", *(key for key in keys if key != "space_id" or self.kind == "ax")]
-
-    @property
-    def content_switches(self) -> tuple[str, ...]:
-        """The names of the switches that hide content from it."""
-        return _CONTENT
 
     @property
     def is_wanted(self) -> bool:
