@@ -399,7 +399,10 @@ class GrpcReply:
 
 
 class OtlpGrpcStub:
-    """An OTLP receiver over gRPC, or over TLS with `tls`; like :class:`OtlpHttpStub`."""
+    """An OTLP receiver over gRPC, or over TLS with `tls`; like :class:`OtlpHttpStub`.
+
+    `most_bytes` is the size of a request that it takes, by default what gRPC servers take.
+    """
 
     def __init__(
         self,
@@ -407,6 +410,7 @@ class OtlpGrpcStub:
         *,
         tls: Optional[Certificate] = None,
         port: int = 0,
+        most_bytes: int = 4 << 20,
     ) -> None:
         import grpc
 
@@ -414,7 +418,8 @@ class OtlpGrpcStub:
         self.replies: list[GrpcReply] = []
         self._script = _Script(answers)
         self._over = threading.Event()
-        self._server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", most_bytes)]
+        self._server = grpc.server(ThreadPoolExecutor(8), options=options)
         handler = grpc.unary_unary_rpc_method_handler(self._export)
         service = "opentelemetry.proto.collector.trace.v1.TraceService"
         self._server.add_generic_rpc_handlers(

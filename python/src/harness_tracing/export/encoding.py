@@ -56,29 +56,58 @@ def encode(readables: Iterable[ReadableSpan], most_bytes: int = MOST_BYTES) -> I
         yield _together(parts)
 
 
-def split(request: Request, most_bytes: int, most_spans: int = 1 << 30) -> Iterator[Request]:
-    """A request's spans in several ones of at most `most_bytes` and `most_spans`."""
+def split(
+    request: Request, most_bytes: int, *, most_spans: int = 1 << 30, cut: bool = True
+) -> Iterator[Request]:
+    """A request's spans in several ones of at most `most_bytes` and `most_spans`.
+
+    A span that does not fit alone is cut, or else goes alone as it is.
+    """
     message = ExportTraceServiceRequest.FromString(request.body)
     chosen = _Chosen()
+    for frame, spans in _scopes(message):
+        frame_bytes = frame.ByteSize() + 3 * _FRAME_BYTES
+        chosen.begin(frame, frame_bytes)
+        for span in spans:
+            if cut and frame_bytes + span.ByteSize() + _FRAME_BYTES > most_bytes:
+                shrink(span, most_bytes - frame_bytes - _FRAME_BYTES)
+            span_bytes = span.ByteSize() + _FRAME_BYTES
+            full = chosen.size + span_bytes > most_bytes or len(chosen.ids) >= most_spans
+            if full and chosen.ids:
+                yield chosen.request()
+                chosen = _Chosen()
+                chosen.begin(frame, frame_bytes)
+            chosen.add(span, span_bytes)
+    if chosen.ids:
+        yield chosen.request()
+
+
+def single_out(request: Request, every: int) -> tuple[list[Request], list[Request]]:
+    """Each `every`-th span of a request alone, and all the others together (one or none)."""
+    alone: list[Request] = []
+    others = _Chosen()
+    position = 0
+    for frame, spans in _scopes(ExportTraceServiceRequest.FromString(request.body)):
+        others.begin(frame, 0)
+        for span in spans:
+            if position % every:
+                others.add(span, 0)
+            else:
+                single = _Chosen()
+                single.begin(frame, 0)
+                single.add(span, 0)
+                alone.append(single.request())
+            position += 1
+    return alone, [others.request()] if others.ids else []
+
+
+def _scopes(message: ExportTraceServiceRequest) -> Iterator[tuple[ResourceSpans, Iterable[Span]]]:
+    """The spans of each source, and what has to stand around them."""
     for source in message.resource_spans:
         for scope in source.scope_spans:
             frame = ResourceSpans(resource=source.resource, schema_url=source.schema_url)
             frame.scope_spans.add(scope=scope.scope, schema_url=scope.schema_url)
-            frame_bytes = frame.ByteSize() + 3 * _FRAME_BYTES
-            chosen.begin(frame, frame_bytes)
-            for span in scope.spans:
-                span_bytes = span.ByteSize() + _FRAME_BYTES
-                if frame_bytes + span_bytes > most_bytes:
-                    shrink(span, most_bytes - frame_bytes - _FRAME_BYTES)
-                    span_bytes = span.ByteSize() + _FRAME_BYTES
-                full = chosen.size + span_bytes > most_bytes or len(chosen.ids) >= most_spans
-                if full and chosen.ids:
-                    yield chosen.request()
-                    chosen = _Chosen()
-                    chosen.begin(frame, frame_bytes)
-                chosen.add(span, span_bytes)
-    if chosen.ids:
-        yield chosen.request()
+            yield frame, scope.spans
 
 
 class _Chosen:

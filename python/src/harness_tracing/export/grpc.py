@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
-from urllib.parse import urlsplit
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -101,10 +100,10 @@ class GrpcSender:
 
 
 def _channel(destination: Destination, version: str) -> Any:
-    url = urlsplit(destination.target.endpoint)
-    address = f"dns:///{url.netloc.rpartition('@')[2]}"
+    scheme, _, rest = destination.target.endpoint.partition("://")
+    address = f"dns:///{rest.partition('/')[0]}"
     options = _options(destination.proxy, version)
-    if url.scheme != "https":
+    if scheme != "https":
         return grpc.insecure_channel(address, options)
     roots = grpc.ssl_channel_credentials(authorities(destination.certificate))
     return grpc.secure_channel(address, roots, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from harness_tracing.destinations import Destination
 
@@ -61,7 +61,7 @@ def _secrets(destination: Destination) -> set[str]:
     for text in destination.headers.values():
         known |= {text, text.strip(), text.partition(" ")[2].strip()}
     if destination.proxy:
-        account = urlsplit(destination.proxy).netloc.rpartition("@")[0]
+        account = destination.proxy.partition("://")[2].partition("/")[0].rpartition("@")[0]
         password = account.partition(":")[2]
         known |= {account, password, unquote(password)}
     spellings = known | {" ".join(each.split()) for each in known}

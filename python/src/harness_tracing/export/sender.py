@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from harness_tracing.export.encoding import Request
 
 MOST_EXTRA_REQUESTS = 64
-# Two halves, four quarters, eight eighths: when none of them is taken, the fault lies in all.
-_ENOUGH_PARTS = 14
-_SMALLEST_LIMIT_BYTES = 32_768
+# So many spans from all over a rejected request are tried alone; when each of them is rejected
+# as well, the fault lies in all.
+_PROBES = 8
+_SMALLEST_CUT_BYTES = 32_768
 
 
 class Sender(Protocol):
@@ -96,52 +97,64 @@ class _Sending:
     def settle(self, request: Request) -> Iterator[Result]:
         """Send a request, and its parts until each span's fate is known, or it is over."""
         search = _Search()
-        waiting = deque(self._fitting(request))
+        waiting = deque([request])
         while waiting:
+            part = waiting.popleft()
+            if search.verdict_on_all is not None:
+                yield Result(part.span_ids, search.verdict_on_all, 0)
+                continue
             if self._extra > MOST_EXTRA_REQUESTS:
                 self.over = True
                 return
-            part = waiting.popleft()
+            fitting = self._fitting(part)
+            if len(fitting) > 1:
+                waiting.extendleft(reversed(fitting))
+                continue
             outcome = self._sender.send(part.body, self._timeout_s)
             smaller = self._smaller(part, outcome, search)
             if smaller:
                 self._extra += len(smaller)
                 waiting.extend(smaller)
                 continue
+            yield Result(part.span_ids, outcome, len(part.body))
             if outcome.verdict in ("temporary", "misdirected", "refused"):
                 self.over = True
-            yield Result(part.span_ids, outcome, len(part.body))
-            if self.over:
-                return
-            if search.hopeless:
-                yield from _all_rejected(waiting, outcome)
                 return
 
-    def _fitting(self, request: Request) -> list[Request]:
+    def _fitting(self, part: Request) -> list[Request]:
+        """The part, in several ones if it is known to be larger than the backend takes."""
         from harness_tracing.export.encoding import split
 
-        if len(request.body) <= self.most_bytes:
-            return [request]
-        return list(split(request, self.most_bytes))
+        if len(part.body) <= self.most_bytes or len(part.span_ids) == 1:
+            return [part]
+        return list(split(part, self.most_bytes, cut=False))
 
     def _smaller(self, part: Request, outcome: Outcome, search: _Search) -> list[Request]:
         """The requests to send in place of this one; none when its outcome stands."""
-        from harness_tracing.export.encoding import split
+        from harness_tracing.export.encoding import single_out, split
 
+        count = len(part.span_ids)
         if outcome.verdict == "too_large":
-            limit = len(part.body) // 2
-            if limit < _SMALLEST_LIMIT_BYTES:
-                return []
-            self.most_bytes = min(self.most_bytes, limit)
-            return list(split(part, self.most_bytes))
+            half = len(part.body) // 2
+            if count == 1:
+                search.note(outcome)
+                return list(split(part, half)) if half >= _SMALLEST_CUT_BYTES else []
+            self.most_bytes = min(self.most_bytes, half)
+            return list(split(part, half, cut=False))
         if outcome.verdict != "rejected":
             search.taken = search.taken or outcome.verdict == "delivered"
             return []
-        count = len(part.span_ids)
-        search.count(outcome, count)
-        if count == 1 or search.hopeless or (outcome.rejected_spans or 0) >= count:
+        if outcome.rejected_spans is not None and outcome.rejected_spans < count:
+            search.taken = True
+        search.note(outcome)
+        if count == 1 or (outcome.rejected_spans or 0) >= count:
             return []
-        return list(split(part, self.most_bytes, most_spans=(count + 1) // 2))
+        if not search.taken and not search.probes:
+            # An odd step, lest it keeps time with turns of two spans each.
+            alone, others = single_out(part, -(-count // _PROBES) | 1)
+            search.probes = len(alone)
+            return alone + others
+        return list(split(part, self.most_bytes, most_spans=(count + 1) // 2, cut=False))
 
 
 class _Search:
@@ -149,20 +162,18 @@ class _Search:
 
     def __init__(self) -> None:
         self.taken = False
-        self._rejected = 0
+        self.probes = 0
+        self._failed = 0
+        self._last: Optional[Outcome] = None
 
-    def count(self, outcome: Outcome, count: int) -> None:
-        if outcome.rejected_spans is None:
-            self._rejected += 1
-        elif outcome.rejected_spans < count:
-            self.taken = True
+    def note(self, outcome: Outcome) -> None:
+        """A part was rejected, or is too large although it is a single span."""
+        self._last = outcome
+        self._failed += 1 if self.probes else 0
 
     @property
-    def hopeless(self) -> bool:
-        """Whether so many parts were rejected and none taken that all will be."""
-        return not self.taken and self._rejected > _ENOUGH_PARTS
-
-
-def _all_rejected(waiting: Iterable[Request], outcome: Outcome) -> Iterator[Result]:
-    for part in waiting:
-        yield Result(part.span_ids, replace(outcome, rejected_spans=None), 0)
+    def verdict_on_all(self) -> Optional[Outcome]:
+        """What holds for all spans that are left, when all that were tried alone are rejected."""
+        if self.taken or not self.probes or self._failed < self.probes or self._last is None:
+            return None
+        return replace(self._last, rejected_spans=None)
