@@ -8,8 +8,8 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType, TracebackType
-from typing import Any, Callable, Optional
+from types import FrameType
+from typing import Callable, Optional
 
 # What people and supervisors end programs with. Not all are known everywhere.
 _FORWARDED = [
@@ -22,48 +22,50 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
 class Signals:
-    """Hands signals on to the command while it runs; what comes later ends our own waiting."""
+    """Hands signals on to the command while it runs; none ends us before we give its exit code.
+
+    They are taken over for good: this process has nothing to do but to run the command.
+    """
 
     def __init__(self) -> None:
-        self._before: dict[int, Any] = {}
         self._child: Optional[subprocess.Popen[bytes]] = None
-        self._ending = False
+        self._early: list[int] = []
+        self._interrupts = False
         self.foreground = _has_terminal()
-
-    def __enter__(self) -> Signals:
         for number in _FORWARDED:
-            before = signal.getsignal(number)
             # Who starts us with a signal ignored (nohup) wants it ignored.
-            if before is not signal.SIG_IGN:
-                self._before[number] = before
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._came)
-        return self
-
-    def __exit__(
-        self,
-        error_type: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
 
     def hand_to(self, child: subprocess.Popen[bytes]) -> None:
-        """From now on signals are this process's."""
+        """From now on signals are this process's, those too that came while it was started."""
         self._child = child
+        while self._early:
+            self._hand_on(self._early.pop(0))
 
     @contextmanager
-    def ending(self) -> Iterator[None]:
-        """The command is over: from here on a signal is a KeyboardInterrupt."""
-        self._ending = True
-        yield
+    def interrupting(self) -> Iterator[None]:
+        """Meanwhile the first signal is a KeyboardInterrupt."""
+        self._interrupts = True
+        try:
+            yield
+        finally:
+            self._interrupts = False
 
     def _came(self, number: int, _frame: Optional[FrameType]) -> None:
-        if self._ending:
+        if self._interrupts:
+            self._interrupts = False
             raise KeyboardInterrupt
+        if self._child is None:
+            self._early.append(number)
+        else:
+            self._hand_on(number)
+
+    def _hand_on(self, number: int) -> None:
         child = self._child
         # A key pressed at the terminal has reached the command already.
-        if child is None or (self.foreground and number in _OF_KEYBOARD):
+        at_keyboard = self.foreground and number in _OF_KEYBOARD
+        if child is None or child.returncode is not None or at_keyboard:
             return
         with suppress(OSError):
             if os.name == "posix" and not self.foreground:

@@ -27,13 +27,13 @@ def exec_(edge: Edge, timeout: float, command: tuple[str, ...]) -> None:
     """
     from harness_tracing.cli.child import Signals, run
 
-    with Signals() as signals:
-        code = run(list(command), edge.environ, signals, talk)
-        try:
-            with signals.ending():
-                _flush(edge, timeout)
-        except KeyboardInterrupt:
-            talk("harness: not waited for; what is left goes with the next session")
+    signals = Signals()
+    code = run(list(command), edge.environ, signals, talk)
+    try:
+        with signals.interrupting():
+            _flush(edge, timeout)
+    except KeyboardInterrupt:
+        talk("harness: not waited for; what is left goes with the next session")
     raise SystemExit(code)
 
 
