@@ -43,6 +43,8 @@ def main(words: list[str]) -> int:
     home = Home(Path(arguments.home))
     detach()
     os.umask(0o077)
+    # A project's settings may have set it: TLS libraries would write session keys to its file.
+    os.environ.pop("SSLKEYLOGFILE", None)
     log = log_to(home.logs / f"{arguments.agent or 'sweep'}.log", arguments.agent or "sweep")
     try:
         if arguments.sweep or not arguments.session:

@@ -217,12 +217,17 @@ class Courier:
 
     def _built(self, leased: LeasedTurn) -> dict[str, ReadableSpan]:
         row = self._store.session(leased.session_id, leased.agent)
-        turn = self._store.turn(leased.agent, leased.session_id, leased.turn_id)
-        if row is None or turn is None:
+        found = self._store.turn_row(leased.agent, leased.session_id, leased.turn_id)
+        if row is None or found is None:
             return {}
         if self._prices is None:
             self._prices = PriceTable.load()
-        return readables(turn, row.session, leased.target, self._prices)
+        built = readables(found.turn, row.session, leased.target, self._prices)
+        if found.late_step_ids:
+            # Late steps change nothing of what may have been sent before they came.
+            first = readables(found.turn_when_final, row.session, leased.target, self._prices)
+            built.update(first)
+        return built
 
     # -- reading back
 

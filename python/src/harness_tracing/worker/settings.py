@@ -97,7 +97,8 @@ def settings_elsewhere(session: Session, env: Mapping[str, str], cwd: Optional[s
     project_dir = kept.project_dir if kept is not None else cwd
     settings = _load(session.home, agent, named, project_dir, hidden)
     if kept is None:
-        return settings
+        # What this process was started under is no outer trace of that session.
+        return replace(settings, traceparent=None)
     return replace(
         settings,
         project=kept.project,
