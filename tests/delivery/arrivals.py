@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Optional, Union
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from harness_tracing.destinations import Shape
+from harness_tracing.errors import NoStoreError
 from harness_tracing.observe.export import Selection, exported
 from harness_tracing.store import Queue, Store
 from tests.backends import OtlpGrpcStub, OtlpHttpStub
@@ -48,10 +49,9 @@ class Home(Place):
 
     def queues(self) -> list[Queue]:
         """The outbox, counted; empty while there is no store."""
-        if not self.home.store.exists():
-            return []
-        with Store.open(self.home.store, readonly=True) as store:
+        with suppress(NoStoreError), Store.open(self.home.store, readonly=True) as store:
             return store.outbox.queues()
+        return []
 
     def queue(self, stub: Optional[Stub] = None) -> Queue:
         """The one queue, or the one to a stub."""

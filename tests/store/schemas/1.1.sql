@@ -82,7 +82,7 @@ CREATE TABLE steps (
     kind TEXT NOT NULL,           -- model_call, tool, subagent or moment
     name TEXT,                    -- tool name, type of sub-agent, kind of moment, kind of call
     status TEXT,                  -- ok, error, denied, interrupted, unknown, running; sub-agents as turns
-    late INTEGER NOT NULL,        -- 1 when it was settled after its turn had become final
+    late INTEGER NOT NULL,        -- settled after its turn had become final: 1 came later, 2 ran already
     agent_id TEXT,                -- the sub-agent whose step it is; NULL: the main agent
     model TEXT,                   -- model of a call
     started_at_ns INTEGER,        -- start, or the time of a moment

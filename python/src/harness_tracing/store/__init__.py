@@ -132,6 +132,11 @@ class Store:
         """The turn of that id, None when it is not stored (any more)."""
         return self.turn_by_trace_id(trace_id(agent, session_id, turn_id))
 
+    def turn_row(self, agent: str, session_id: str, turn_id: str) -> Optional[TurnRow]:
+        """The turn of that id with what is late in it, None when it is not stored (any more)."""
+        with explained(self.path), snapshot(self._connection):
+            return _read.turn_row(self._connection, trace_id(agent, session_id, turn_id))
+
     def final_turns(
         self,
         *,

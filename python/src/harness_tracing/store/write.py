@@ -12,6 +12,8 @@ from harness_tracing.store import codec
 
 UNSETTLED = ("running", "open")
 """States of steps that are still to end."""
+CAME_LATER, RAN_ON = 1, 2
+"""How a late step stood to its turn when that became final."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,8 @@ def _write_late(
         is_settled = columns["status"] not in UNSETTLED
         if found and (found[1] not in UNSETTLED or not is_settled):
             continue
-        _write_step(connection, turn_key, found, {**columns, "late": 1}, codec.encode(step))
+        late = RAN_ON if found else CAME_LATER
+        _write_step(connection, turn_key, found, {**columns, "late": late}, codec.encode(step))
         if is_settled:
             settled_ids.append(columns["step_id"])
     if not settled_ids:
