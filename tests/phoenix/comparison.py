@@ -31,7 +31,9 @@ def by_id(exported: Iterable[Mapping[str, Json]]) -> dict[str, Mapping[str, Json
 def differences(ours: Spans, theirs: Spans) -> list[str]:
     """One line for each way in which what Phoenix has is not what was exported."""
     found = [f"{_title(ours[each])}: not in Phoenix" for each in sorted(set(ours) - set(theirs))]
-    found += [f"{theirs[each]['name']} {each}: only Phoenix has it" for each in theirs.keys() - ours]
+    found += [
+        f"{theirs[each]['name']} {each}: only Phoenix has it" for each in theirs.keys() - ours
+    ]
     for span_id in ours.keys() & theirs.keys():
         title = _title(ours[span_id])
         found += [f"{title}: {what}" for what in _unlike(ours[span_id], theirs[span_id])]

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from harness_tracing.prices import PriceTable
 from tests.phoenix.comparison import by_id, differences
+from tests.phoenix.prices import phoenix_cost, reasons
 from tests.phoenix.reading import Reading
 
 Json = Any
 Harness = Callable[..., str]
 PROJECT = "openinference.project.name"
+_TABLE = PriceTable.load()
 LLM_TOKENS = ("llm.token_count.prompt", "llm.token_count.completion")
 
 
@@ -35,8 +38,7 @@ class Delivered:
         `harness` runs the command with some arguments and gives what it prints.
         """
         ours = exported(harness, shape)
-        (project,) = {span["attributes"][PROJECT] for span in ours.values()}
-        reading = Reading(url, project)
+        reading = Reading(url, project_of(ours))
         reading.wait_for(ours)
         return cls(reading, ours, ours if shape == "calls" else exported(harness, "calls"))
 
@@ -69,9 +71,48 @@ class Delivered:
             if wanted.get(session_id) != found.get(session_id)
         ]
 
+    def cost_differences(self) -> list[str]:
+        """How Phoenix's costs are not as docs/phoenix.md says.
+
+        Ours within 1 % where Phoenix can know it, else what it makes of the tokens it got.
+        """
+        costs, found = self.reading.costs(), []
+        for span_id, why in self.other_costs().items():
+            attributes, cost = self.ours[span_id]["attributes"], costs[span_id] or 0.0
+            own = attributes.get("llm.cost.total")
+            wanted = phoenix_cost(_TABLE, attributes) if why else own
+            if wanted is None or abs(cost - wanted) > 0.01 * wanted or (why and cost == own):
+                found.append(f"{span_id}: {cost}, expected {wanted}, ours {own}; {why}")
+        return found
+
+    def other_costs(self) -> dict[str, list[str]]:
+        """The LLM spans with tokens, each with why Phoenix's cost is another than ours."""
+        found = {}
+        for span_id, span in self.ours.items():
+            if span["kind"] == "LLM" and LLM_TOKENS[0] in span["attributes"]:
+                found[span_id] = reasons(span["attributes"], self._calls_in(span))
+        return found
+
+    def _calls_in(self, span: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+        """The attributes of the model calls that a span stands for."""
+        trace_id, span_id = span["context"]["trace_id"], span["context"]["span_id"]
+        if span_id in self.calls and self.calls[span_id]["kind"] == "LLM":
+            return [self.calls[span_id]["attributes"]]
+        return [
+            call["attributes"]
+            for call in self.calls.values()
+            if call["kind"] == "LLM" and call["context"]["trace_id"] == trace_id
+        ]
+
 
 def exported(harness: Harness, shape: str) -> dict[str, Mapping[str, Json]]:
     """All spans of the project by their id."""
     (project,) = {each["project"] for each in json.loads(harness("sessions", "list", "--json"))}
     told = harness("spans", "export", project, "--all", "--shape", shape, "--stdout")
     return by_id(json.loads(told))
+
+
+def project_of(spans: Mapping[str, Mapping[str, Json]]) -> str:
+    """The one project that they all name."""
+    (project,) = {span["attributes"][PROJECT] for span in spans.values()}
+    return str(project)
