@@ -12,6 +12,7 @@ makes certificates for any of them.
 from __future__ import annotations
 
 import gzip
+import os
 import select
 import socket
 import socketserver
@@ -36,6 +37,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 PROTOBUF = "application/x-protobuf"
+# Read when grpc is imported: its fork handlers abort programs that a test starts (Python 3.9).
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 
 # --- what is received and answered ---------------------------------------------------

@@ -14,7 +14,16 @@ import pytest
 from harness_tracing.export.encoding import encode
 from harness_tracing.export.outcome import Outcome
 from harness_tracing.export.sender import open_sender
-from tests.backends import HANG, OK, OtlpHttpStub, Reply, free_port, ids_of, partial_success
+from tests.backends import (
+    HANG,
+    OK,
+    OtlpHttpStub,
+    Reply,
+    free_port,
+    ids_of,
+    partial_success,
+    wait_for,
+)
 from tests.export.make import KEY, destination, ids, span
 
 (REQUEST,) = encode([span(1), span(2)])
@@ -257,7 +266,7 @@ def test_a_connection_that_was_closed_while_idle_is_opened_again():
     with OtlpHttpStub([Reply(fault="idle"), OK]) as stub:
         sender = open_sender(destination(stub.url), version="1")
         assert sender.send(REQUEST.body, 5).verdict == "delivered"
-        stub.opened[0].close()
+        wait_for(lambda: stub.opened[0].fileno() < 0)
         assert sender.send(REQUEST.body, 5).verdict == "delivered"
         assert stub.connections == 2
         sender.close()

@@ -111,12 +111,14 @@ class Connection:
             name="otlp-request",
             daemon=True,
         ).start()
+        in_time = False
         try:
-            wait([answered], timeout_s)
+            in_time = bool(wait([answered], timeout_s).done)
         finally:
-            if not answered.done() or answered.exception() is not None:
+            if not in_time or answered.exception() is not None:
                 self._drop()
-        if not answered.done():
+        # What comes of cutting the line is not looked at: half an answer can seem a whole one.
+        if not in_time:
             return self._outcome("temporary", f"no whole answer within {timeout_s:g} s")
         error_or_none = answered.exception()
         return answered.result() if error_or_none is None else self._trouble(error_or_none)

@@ -42,7 +42,7 @@ _VERDICTS: Mapping[grpc.StatusCode, Verdict] = {
     grpc.StatusCode.INVALID_ARGUMENT: "rejected",
 }
 _HTTP_STATUS = re.compile(r"http2 header with status: (\d+)", re.IGNORECASE)
-_NO_GRPC = re.compile(r"Expected SETTINGS frame", re.IGNORECASE)
+_NO_GRPC = re.compile(r"Failed parsing HTTP.2", re.IGNORECASE)
 _PROXY_STATUS = re.compile(r"proxy returned response code (\d+)", re.IGNORECASE)
 _UNTRUSTED = re.compile(r"SSL_ERROR|Tls handshake|verification check", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"larger than max", re.IGNORECASE)

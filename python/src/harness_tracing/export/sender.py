@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -52,12 +53,24 @@ class Result:
 def open_sender(destination: Destination, *, version: str) -> Sender:
     """A sender for the destination's protocol. Nothing is sent and nobody is called yet."""
     if destination.target.protocol == "grpc":
+        _prepare_grpc()
         from harness_tracing.export.grpc import GrpcSender
 
         return GrpcSender(destination, version=version)
     from harness_tracing.export.http import HttpSender
 
     return HttpSender(destination, version=version)
+
+
+def _prepare_grpc() -> None:
+    """Set what gRPC reads from the process's environment, once, when it is first imported.
+
+    Its fork handlers abort a child of fork() between fork and exec, which on Python 3.9 is every
+    program that is started while a channel is open (seen with grpcio 1.80). Its own log on
+    stderr repeats what outcomes say.
+    """
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def send_all(
