@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness_tracing import agents, config
 from harness_tracing.agents.base import Agent
-from harness_tracing.config import Settings
+from harness_tracing.config import Settings, Source
 from harness_tracing.errors import ConfigError
 from harness_tracing.observe.deliveries import Known
 from harness_tracing.paths import DEFAULT_HOME, Home
@@ -62,3 +62,14 @@ def known_destinations(settings: Iterable[Settings]) -> list[Known]:
         for target in each.incomplete:
             found.setdefault((target.kind, target), Known(target.kind, target, ready=False))
     return list(found.values())
+
+
+def tracing(settings: Settings) -> str:
+    """Whether sessions that begin here are traced; why not, when they are not."""
+    if settings.untraced:
+        return "off (HARNESS_UNTRACED)"
+    if not settings.enabled:
+        origin = settings.origins["enabled"]
+        by_default = origin.source is Source.DEFAULT
+        return "off" if by_default else f"off ({origin.name}, {origin.source.value})"
+    return "dry run: nothing is sent" if settings.dry_run else "tracing"

@@ -72,7 +72,7 @@ def list_outbox(edge: Edge, as_json: bool, destination: Optional[str]) -> None:
     elif rows:
         from harness_tracing.observe.listing import delivery_notes, delivery_table
 
-        print_table(edge, lambda width: delivery_table(rows, now_ns))
+        print_table(edge, lambda width: delivery_table(rows))
         for note in delivery_notes(rows, now_ns):
             talk(note)
     else:

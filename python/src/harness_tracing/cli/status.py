@@ -46,9 +46,8 @@ def status(edge: Edge, as_json: bool, agent: Optional[str]) -> None:
 
 def _look(edge: Edge, agent: Optional[str]) -> tuple[dict[str, str], list[Delivery]]:
     """What each agent's tracing is, and the row of every destination."""
-    from harness_tracing.doctor.settings import tracing
     from harness_tracing.observe.deliveries import deliveries
-    from harness_tracing.surroundings import home_here, known_destinations, settings_here
+    from harness_tracing.surroundings import home_here, known_destinations, settings_here, tracing
 
     home = home_here(edge.environ)
     settings = settings_here(edge.environ, home)

@@ -52,7 +52,7 @@ def _subject(row: Delivery) -> str:
 
 def _problems(place: Place, row: Delivery) -> Iterator[Finding]:
     subject, account = _subject(row), row.account
-    if not row.ready and (row.known or row.waiting):
+    if not row.ready and not row.paused and (row.known or row.waiting):
         held = f"; {plural(row.waiting_turns, 'turn')} wait for them" if row.waiting else ""
         dropping = f", or give them up: `harness outbox drop --destination {row.target.endpoint}`"
         yield Finding(
@@ -143,8 +143,11 @@ class _Attempt:
     def _context(self) -> ssl.SSLContext:
         from harness_tracing.export.trust import authorities
 
+        # Not ssl's default context: newer Pythons refuse there what the sender accepts.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         pem = authorities(self._destination.certificate).decode("ascii", "replace")
-        return ssl.create_default_context(cadata=pem)
+        context.load_verify_locations(cadata=pem)
+        return context
 
     def finding(self) -> Finding:
         """What came of it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness_tracing.config import Settings, Source
 from harness_tracing.doctor import Finding, Place
 from harness_tracing.errors import ConfigError
+from harness_tracing.surroundings import tracing
 
 
 def check_settings(place: Place) -> Iterator[Finding]:
@@ -23,14 +23,3 @@ def check_settings(place: Place) -> Iterator[Finding]:
             if warning not in told:
                 told.add(warning)
                 yield Finding(agent, False, warning, "correct or remove it where it is set")
-
-
-def tracing(settings: Settings) -> str:
-    """Whether sessions that begin here are traced; why not, when they are not."""
-    if settings.untraced:
-        return "off (HARNESS_UNTRACED)"
-    if not settings.enabled:
-        origin = settings.origins["enabled"]
-        by_default = origin.source is Source.DEFAULT
-        return "off" if by_default else f"off ({origin.name}, {origin.source.value})"
-    return "dry run: nothing is sent" if settings.dry_run else "tracing"

@@ -76,6 +76,11 @@ class Delivery:
         return self.queue.waiting_turns if self.queue else 0
 
     @property
+    def sent(self) -> int:
+        """How many spans it took that have not been read back yet."""
+        return self.queue.sent if self.queue else 0
+
+    @property
     def dead(self) -> int:
         """How many spans it will not have."""
         return self.queue.dead if self.queue else 0

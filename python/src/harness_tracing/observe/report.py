@@ -105,7 +105,7 @@ def of_delivery(row: Delivery, now_ns: int) -> Report:
         "credentials": row.ready,
         "waiting_spans": row.waiting,
         "waiting_turns": row.waiting_turns,
-        "sent_spans": queue.sent if queue else 0,
+        "sent_spans": row.sent,
         "delivered_spans": queue.delivered if queue else 0,
         "dead_spans": row.dead,
         "dead_reason": (queue.dead_reason if queue else None) or None,

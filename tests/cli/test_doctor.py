@@ -1,0 +1,190 @@
+"""`harness doctor`: finds what is wrong, says what to do, exits 1; shows no key."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness_tracing.destinations import Target
+from harness_tracing.store import Store
+from tests.backends import Authority, OtlpHttpStub
+from tests.cli.conftest import CommandLine
+
+KEY = "sekrit-0123456789abcdef"
+SECOND_NS = 10**9
+
+
+def problems(user: CommandLine) -> list[dict[str, Any]]:
+    """What is wrong; the exit code has to agree."""
+    ran = user("doctor", "--json")
+    found = [each for each in ran.json["checks"] if not each["ok"]]
+    assert ran.code == (1 if found else 0)
+    assert ran.json["ok"] is (not found)
+    assert all(each["message"] for each in ran.json["checks"])
+    return found
+
+
+def problem(user: CommandLine, check: str) -> dict[str, Any]:
+    (found,) = [each for each in problems(user) if each["check"] == check]
+    return found
+
+
+@pytest.fixture
+def stub() -> Iterator[OtlpHttpStub]:
+    with OtlpHttpStub() as stub:
+        yield stub
+
+
+def test_a_fresh_user_is_well(run: CommandLine) -> None:
+    ran = run("doctor")
+    assert ran.code == 0 and "All is well." in ran.out
+    assert "sessions stay on this machine" in ran.out
+
+
+def test_a_traced_user_with_a_backend_is_well(traced: CommandLine, stub: OtlpHttpStub) -> None:
+    traced.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = stub.base_url
+    assert problems(traced) == []
+    assert "3 turns" in traced("doctor").out
+    assert stub.requests == [], "only the connection is tried"
+
+
+def test_a_problem_comes_with_what_to_do(traced: CommandLine) -> None:
+    traced.home.store.chmod(0o644)
+    traced.home.root.chmod(0o755)
+    ran = traced("doctor")
+    assert ran.code == 1 and f"→ chmod go-rwx {traced.home.root}" in ran.out
+    assert "1 problem found." in ran.out, "opening the store has mended its own file"
+
+
+def test_what_others_may_read_is_found(run: CommandLine) -> None:
+    run.home.root.mkdir(parents=True, mode=0o700)
+    run.home.config.write_text("project: p\n")
+    run.home.config.chmod(0o640)
+    found = problem(run, "permissions")
+    assert found["subject"] == str(run.home.config) and "640" in found["message"]
+
+
+def test_a_configuration_that_cannot_be_read_is_found(run: CommandLine) -> None:
+    run.home.root.mkdir(parents=True, mode=0o700)
+    run.home.config.write_text("destinations: [\n")
+    run.home.config.chmod(0o600)
+    found = problems(run)
+    assert found[0]["check"] == "settings" and "not valid YAML" in found[0]["message"]
+
+
+def test_what_is_passed_over_is_found(run: CommandLine) -> None:
+    run.environ["ARIZE_TRACE_SHAPE"] = "round"
+    assert "ARIZE_TRACE_SHAPE" in problem(run, "settings")["message"]
+
+
+def test_a_damaged_store_is_found(run: CommandLine) -> None:
+    run.home.root.mkdir(parents=True, mode=0o700)
+    run.home.store.write_bytes(b"this is no database, whatever it is" * 100)
+    run.home.store.chmod(0o600)
+    assert "damaged" in problem(run, "store")["message"]
+
+
+def test_events_that_nobody_takes_up_are_found(run: CommandLine) -> None:
+    folder = run.home.spool / "no-such-agent" / "s1"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "Stop.1.2").write_text("{}")
+    assert "no agent of that name" in problem(run, "spool")["message"]
+
+
+def test_a_hooks_failure_and_its_quarantine_are_found(run: CommandLine) -> None:
+    run.home.logs.mkdir(parents=True, mode=0o700)
+    log = run.home.logs / "capture.log"
+    log.write_text("Traceback …\nOSError: No space left on device\n")
+    log.chmod(0o600)
+    lost = run.home.quarantine / "claude-code" / "s1"
+    lost.mkdir(parents=True, mode=0o700)
+    (lost / "Stop.1.2").write_text("{")
+    found = {each["check"]: each["message"] for each in problems(run)}
+    assert "No space left" in found["capture"] and "1 captured event " in found["spool"]
+
+
+def test_a_failed_bootstrap_is_found(run: CommandLine) -> None:
+    run.home.bootstrap.mkdir(parents=True)
+    state = {"state": "failed", "message": "no Python 3.9 or newer was found", "failures": 1}
+    (run.home.bootstrap / "state.json").write_text(json.dumps(state))
+    assert "no Python" in problem(run, "installation")["message"]
+
+
+def test_an_installed_version_that_does_not_start_is_found(run: CommandLine) -> None:
+    run.home.current.joinpath("bin").mkdir(parents=True)
+    assert "does not start" in problem(run, "installation")["message"]
+
+
+def test_what_waits_and_why_is_found(traced: CommandLine) -> None:
+    traced.environ["PHOENIX_ENDPOINT"] = "http://127.0.0.1:9"
+    target = Target("phoenix", "http://127.0.0.1:9/v1/traces", "order-pricing")
+    with Store.open(traced.home.store) as store:
+        now_ns = time.time_ns()
+        store.outbox.add(store.final_turns(), [target], now_ns)
+        (account,) = store.outbox.accounts()
+        error = f"{target.title}: answered 503"
+        store.outbox.hold(account, now_ns + 600 * SECOND_NS, error, now_ns - 120 * SECOND_NS)
+    found = problem(traced, "destinations")
+    assert "3 turns wait" in found["message"] and found["message"].endswith(": answered 503")
+
+
+def test_turns_that_wait_for_credentials_are_found(traced: CommandLine) -> None:
+    target = Target("ax", "https://otlp.arize.com/v1/traces", "order-pricing", space="U3")
+    with Store.open(traced.home.store) as store:
+        store.outbox.add(store.final_turns(), [target], time.time_ns())
+    found = problem(traced, "destinations")
+    assert "3 turns wait for them" in found["message"] and "ARIZE_API_KEY" in found["remedy"]
+
+
+def test_a_backend_that_is_not_there_is_found(run: CommandLine) -> None:
+    run.environ["PHOENIX_ENDPOINT"] = "http://127.0.0.1:9"
+    found = problem(run, "reachable")
+    assert "127.0.0.1:9: Connection refused" in found["message"]
+
+
+def test_a_backend_that_takes_connections_and_speaks_no_tls_is_found(run: CommandLine) -> None:
+    with OtlpHttpStub() as stub:
+        run.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"https://127.0.0.1:{stub.port}"
+        assert "TLS" in problem(run, "reachable")["message"]
+
+
+def test_a_certificate_that_is_not_trusted_is_found_and_what_to_do(
+    run: CommandLine, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    with OtlpHttpStub(tls=authority.issue("127.0.0.1")) as stub:
+        run.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = stub.base_url
+        found = problem(run, "reachable")
+        assert "not trusted" in found["message"]
+        assert "OTEL_EXPORTER_OTLP_CERTIFICATE" in found["remedy"]
+        run.environ["OTEL_EXPORTER_OTLP_CERTIFICATE"] = str(authority.certificate)
+        assert problems(run) == []
+
+
+def test_no_key_is_ever_shown(run: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        run.environ.update(
+            ARIZE_API_KEY=KEY,
+            ARIZE_SPACE_ID="U3BhY2U6",
+            ARIZE_OTLP_ENDPOINT=endpoint,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://user:{KEY}@127.0.0.1:9",
+            OTEL_EXPORTER_OTLP_HEADERS=f"x-key={KEY}",
+            PHOENIX_API_KEY=KEY,
+        )
+        for shown in (run("doctor"), run("doctor", "--json")):
+            assert KEY not in shown.out + shown.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_home_that_cannot_be_written_is_found(run: CommandLine) -> None:
+    run.home.root.mkdir(parents=True, mode=0o700)
+    run.home.root.chmod(0o500)
+    assert "cannot be written" in problem(run, "permissions")["message"]
