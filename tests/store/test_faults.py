@@ -216,3 +216,25 @@ def test_a_store_on_a_disk_mounted_read_only_can_still_be_read(small_disk: Path)
         assert store.turns(AGENT, "s-1") == [turn()]
     with pytest.raises(StoreError, match="Read-only"):
         Store.open(store_path(small_disk))
+
+
+SECOND_OPENER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0)
+try:
+    print(connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0])
+except sqlite3.OperationalError as error:
+    print(error)
+"""
+
+
+def test_opening_it_again_leaves_the_locks_of_other_threads_alone(tmp_path: Path) -> None:
+    """POSIX drops all locks of a process on a file when it closes any descriptor of it."""
+    path = store_path(tmp_path)
+    with stored(tmp_path, change(turn())) as held:
+        Store.open(path).close()
+        words = [sys.executable, "-c", SECOND_OPENER, str(path)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+
+        assert done.stdout == "database is locked\n"
+        assert len(held.turns(AGENT, "s-1")) == 1

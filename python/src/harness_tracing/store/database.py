@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ _PAGE_SIZE = 16384
 _WAL_PAGES_BEFORE_CHECKPOINT = 512
 _WAL_SIZE_LIMIT_BYTES = 16 * 1024 * 1024
 _ALONE_TIMEOUT_S = 30
+_PREPARING = threading.Lock()
 _ALMOST_NOTHING_FREE_BYTES = 1024 * 1024
 
 
@@ -84,12 +86,15 @@ def _prepare_file(path: Path) -> None:
     SQLite gives its -wal and -shm files the mode of the main file.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    try:
-        if os.name == "posix" and os.fstat(descriptor).st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+    # Where it is there already it must not be opened: closing any descriptor of a file drops
+    # all locks of the process on it, those of other threads' connections as well.
+    with _PREPARING:
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            os.close(os.open(path, flags, 0o600))
+        except FileExistsError:
+            if os.name == "posix" and path.stat().st_mode & 0o077:
+                path.chmod(0o600)
 
 
 def _connect(path: Path, mode: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
