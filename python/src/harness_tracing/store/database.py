@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -66,7 +67,7 @@ def _open_readonly(path: Path) -> Database:
         raise NoStoreError(
             f"there is no store at {path} yet; it comes with the first traced session"
         )
-    frozen = os.name == "posix" and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    frozen = _is_frozen(path)
     # On a disk mounted read-only SQLite cannot make the -shm file it reads a log with.
     connection = _connect(path, "ro&immutable=1" if frozen else "ro")
     try:
@@ -78,6 +79,11 @@ def _open_readonly(path: Path) -> Database:
     if frozen and path.with_name(path.name + "-wal").exists():
         return Database(connection, (f"{path} is mounted read-only: its last writes are not seen",))
     return Database(connection, ())
+
+
+def _is_frozen(path: Path) -> bool:
+    """Whether its disk is mounted read-only."""
+    return os.name == "posix" and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _prepare_file(path: Path) -> None:
@@ -93,6 +99,8 @@ def _prepare_file(path: Path) -> None:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
             os.close(os.open(path, flags, 0o600))
         except FileExistsError:
+            if _is_frozen(path):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS)) from None
             if os.name == "posix" and path.stat().st_mode & 0o077:
                 path.chmod(0o600)
 
