@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -589,6 +590,14 @@ def test_custom_attributes_never_stand_in_for_ours() -> None:
 def test_a_lone_surrogate_does_not_cost_the_attribute() -> None:
     told = only(turn_of(tool_of(output="half \ud83d pair")), "TOOL").attributes
     assert told["output.value"] == "half \ufffd pair"
+
+
+def test_a_nul_stands_in_no_text_and_in_no_json() -> None:
+    tool = tool_of(input={"command": "a\x00b", "pattern": "\\u0000"}, output="c\x00d")
+    told = only(turn_of(tool), "TOOL").attributes
+    assert told["output.value"] == "c\ufffdd"
+    for key in ("tool.parameters", "input.value"):
+        assert json.loads(told[key]) == {"command": "a\ufffdb", "pattern": "\\u0000"}
 
 
 def test_the_json_form_is_what_spans_export_promises() -> None:
