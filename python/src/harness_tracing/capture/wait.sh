@@ -17,7 +17,8 @@ h_request=$h_dir/flush.wait.$$
 printf '' >|"$h_request" || return 0
 h_worker=$1 h_gone='' h_tenths=0
 while [ "$h_tenths" -lt "${h_wait}0" ] && [ -f "$h_request" ] && [ ! -s "$h_request" ]; do
-    if [ "$h_dir/worker.pid" -nt "$h_file" ]; then
+    # Newer than the question, since the event may be gone by now.
+    if [ "$h_dir/worker.pid" -nt "$h_request" ]; then
         h_worker=live h_gone=''
     elif [ -n "$h_worker" ]; then
         # Twice in a row: between leaving and staying on, the pid file is away for a moment.
