@@ -29,7 +29,7 @@ from tests.delivery.arrivals import (
     sizes,
 )
 from tests.store import samples
-from tests.worker.player import HOUR_NS, Recording, capture, play, recording, wait_for
+from tests.worker.player import HOUR_NS, NOBODY, Recording, capture, play, recording, wait_for
 
 CASE = "tool_cycle"
 LARGEST_REQUEST_BYTES = 4_000_000
@@ -219,23 +219,26 @@ def test_twenty_sessions_at_once_arrive_once_each(home: Home) -> None:
     with OtlpHttpStub() as stub:
         home.sends_to(stub)
         made = Recording.ready(home, recording("simple"), past=True)
-        made.show_all()
-        known = made.session_ids[0]
-        for number in range(20):
-            session_id = f"{number:08d}{known[8:]}"
-            for call in made.calls:
-                payload = call.payload.replace(known, session_id)
+        session_ids = [f"{number:08d}{made.session_ids[0][8:]}" for number in range(20)]
+        for call in made.calls:
+            # The workers start with the last event, all of them at about the same time.
+            interpreter = sys.executable if call is made.calls[-1] else NOBODY
+            for session_id in session_ids:
+                _write_transcript(made, session_id)
+                payload = call.payload.replace(made.session_ids[0], session_id)
                 env = {**call.env, "CLAUDE_CODE_SESSION_ID": session_id, "CLAUDE_PID": "1"}
-                _copy_transcript(made, known, session_id)
-                home.fire(call.event, payload.encode(), **env)
-        wait_for(
-            lambda: len({s["attributes"]["session.id"] for s in _stored(home)}) == 20, "all", 60
-        )
+                home.fire(call.event, payload.encode(), interpreter=interpreter, **env)
+        wait_for(lambda: not home.workers() and not home.event_files(), "workers have left", 60)
         assert home.flush().left == 0
+
+        assert {span["attributes"]["session.id"] for span in _stored(home)} == set(session_ids)
         assert_arrived(home, stub)
+        assert "ERROR" not in home.log()
 
 
-def _copy_transcript(made: Recording, known: str, session_id: str) -> None:
+def _write_transcript(made: Recording, session_id: str) -> None:
+    """A session's transcript is the recorded one with another id."""
+    known = made.session_ids[0]
     for path, lines in made.files.items():
         target = path.with_name(path.name.replace(known, session_id))
         text = b"".join(made.rewrite.bytes(line, 0) for line in lines)
