@@ -11,9 +11,9 @@ from tests.worker.player import Place, wait_for
 
 
 @contextmanager
-def flushing_place(folder: Path, url: str, shape: str) -> Iterator[Place]:
+def flushing_place(folder: Path, url: str, shape: str, **env: str) -> Iterator[Place]:
     """A fresh home that sends to the server at `url`; no process of ours outlives it."""
-    place = Place(folder, {"PHOENIX_ENDPOINT": url, "ARIZE_TRACE_SHAPE": shape})
+    place = Place(folder, {"PHOENIX_ENDPOINT": url, "ARIZE_TRACE_SHAPE": shape, **env})
     try:
         yield place
     finally:

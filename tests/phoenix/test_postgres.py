@@ -45,15 +45,16 @@ def test_trees_on_postgresql_are_the_same(tmp_path: Path, phoenix: Phoenix) -> N
 
 
 def test_a_nul_character_loses_no_span(tmp_path: Path, phoenix: Phoenix) -> None:
-    with flushing_place(tmp_path / "home", phoenix.url, "calls") as place:
+    own = {"ARIZE_PROJECT_NAME": "nul"}
+    with flushing_place(tmp_path / "home", phoenix.url, "calls", **own) as place:
         capture(place, "tool_cycle")
-        assert put_nul(place, "SAVE25 takes") and put_nul(place, "make check")
+        assert put_nul(place, "Changed the cap") and put_nul(place, "make check")
         harness_of(place)("flush", "--wait", "--verify")
 
         delivered = Delivered.by(harness_of(place), phoenix.url, "calls")
         assert delivered.differences() == []
         told = {span["attributes"].get("output.value") for span in delivered.ours.values()}
-        assert any(text and text.startswith("\ufffdSAVE25 takes") for text in told)
+        assert any(text and text.startswith("\ufffdChanged the cap") for text in told)
 
 
 def put_nul(place: Place, text: str) -> bool:
