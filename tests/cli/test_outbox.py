@@ -122,7 +122,9 @@ def test_retry_sends_again_what_was_not_taken_and_forgets_the_pause(phoenix: Com
     assert ran.code == 0 and f"wait again: {dead}." in ran.err
     with Store.open(phoenix.home.store) as store:
         assert account(store.outbox, "phoenix").paused_by is None
-        waiting = {queue.target.kind: (queue.waiting, queue.dead) for queue in store.outbox.queues()}
+        waiting = {
+            queue.target.kind: (queue.waiting, queue.dead) for queue in store.outbox.queues()
+        }
     assert waiting == {"phoenix": (dead, 0), "ax": (0, dead)}
 
 
