@@ -89,14 +89,16 @@ def test_a_span_too_large_loses_the_ends_of_its_longest_texts_and_says_how_much(
     assert [request] == list(encode([span(1, text="ab" * 4_000_000, other="c" * 1000)]))
 
 
-def test_several_long_texts_are_cut_to_one_length_between_characters():
+@pytest.mark.parametrize("most_bytes", [10_000, 10_002, 10_003, 10_004])
+def test_several_long_texts_are_cut_to_one_length_between_characters(most_bytes):
     texts = {"input.value": "é" * 9_000, "output.value": "漢" * 9_000, "c": "x" * 2_000}
-    (request,) = encode([span(1, **texts)], most_bytes=10_000)
+    (request,) = encode([span(1, **texts)], most_bytes=most_bytes)
     (cut,) = in_it(request)
     kept = {key: value(cut, key).split("… ")[0] for key in texts}
     assert kept["c"] == texts["c"]
     sizes = [len(kept[key].encode()) for key in ("input.value", "output.value")]
     assert abs(sizes[0] - sizes[1]) <= 3
+    assert set(kept["input.value"] + kept["output.value"]) == {"é", "漢"}
     assert len(request.body) > 9_500
 
 

@@ -30,6 +30,7 @@ from harness_tracing.export.trust import OWN_AUTHORITY, authorities
 
 ANSWER_BYTES = 1 << 20
 CONNECT_TIMEOUT_S = 5.0
+_SHORTEST_TIMEOUT_S = 0.01
 _PIECE_BYTES = 1 << 18
 # The first that fits counts; what fits none is a bug of ours.
 _TROUBLES: tuple[tuple[Any, Verdict, str], ...] = (
@@ -92,6 +93,7 @@ class Connection:
         `timeout_s` bounds everything from looking up the name to the answer's last byte,
         however slowly it comes; `most_bytes` is how much of it is read.
         """
+        timeout_s = max(timeout_s, _SHORTEST_TIMEOUT_S)
         bad = unusable_header(self._destination)
         if bad:
             return self._outcome("refused", f"{bad} cannot be sent; set it again")
@@ -186,7 +188,6 @@ class _Wire:
         self._socket: Optional[socket.socket] = None
         session = requests.Session()
         session.trust_env = False
-        session.headers.clear()
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if destination.proxy:
             session.proxies = {"http": destination.proxy, "https": destination.proxy}

@@ -127,7 +127,8 @@ class _Sending:
             smaller = self._smaller(part, outcome, search)
             if smaller:
                 self._extra += len(smaller)
-                waiting.extend(smaller)
+                # Depth first: a search that has to end early has settled some spans by then.
+                waiting.extendleft(reversed(smaller))
                 continue
             yield Result(part.span_ids, outcome, len(part.body))
             if outcome.verdict in ("temporary", "misdirected", "refused"):
