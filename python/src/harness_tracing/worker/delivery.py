@@ -140,9 +140,9 @@ class Courier:
 
         if self._sender is None:
             self._sender = open_sender(self.destination, version=__version__)
-        done = Round(wait_s=0.0)
+        done, why = Round(wait_s=0.0), ""
         for result in send_all(self._sender, self._readables(batch), timeout_s=timeout_s):
-            outcome, count = result.outcome, len(result.span_ids)
+            outcome, count = self._untitled(result.outcome), len(result.span_ids)
             if outcome.verdict == "delivered":
                 state = "delivered" if self._read_back is None else "sent"
                 self._outbox.settle(batch, result.span_ids, state, self._now())
@@ -150,27 +150,34 @@ class Courier:
                 account = replace(account, failures=0)
                 done = replace(done, sent=done.sent + count)
             elif outcome.verdict in ("rejected", "too_large"):
-                self._bury(batch, result.span_ids, outcome.reason)
-                done = replace(done, dead=done.dead + count)
+                self._outbox.settle(batch, result.span_ids, "dead", self._now(), outcome.reason)
+                done, why = replace(done, dead=done.dead + count), outcome.reason
             else:
-                return self._failed(account, outcome, done)
+                done = self._failed(account, outcome, done)
+                break
             self._outbox.renew(batch, self._now())
-        return done
+        self._say_dead(done.dead, why)
+        return replace(done, wait_s=None) if done == Round(wait_s=0.0) else done
+
+    def _untitled(self, outcome: Outcome) -> Outcome:
+        """The same without the destination's name, which whoever shows the reason puts there."""
+        title = f"{self.destination.target.title}: "
+        return replace(outcome, reason=outcome.reason.removeprefix(title))
 
     def _note_success(self, account: Account) -> None:
         if account.failures:
             self._log.info("%s takes spans again", self.destination.target.title)
         self._outbox.worked(account, self._now())
 
-    def _bury(self, batch: Batch, span_ids: Sequence[str], reason: str) -> None:
-        self._outbox.settle(batch, span_ids, "dead", self._now(), reason)
-        self._log.error(
-            "%s will not take %d spans: %s; `harness outbox list` shows them,"
-            " `harness outbox retry` sends them again",
-            self.destination.target.title,
-            len(span_ids),
-            reason,
-        )
+    def _say_dead(self, spans: int, why: str) -> None:
+        if spans:
+            self._log.error(
+                "%d spans are not sent to %s: %s; `harness outbox list` shows them,"
+                " `harness outbox retry` sends them again",
+                spans,
+                self.destination.target.title,
+                why,
+            )
 
     def _failed(self, account: Account, outcome: Outcome, done: Round) -> Round:
         """Note that the backend failed: when it may be tried again, and one line in the log."""
@@ -212,7 +219,8 @@ class Courier:
             found.extend(built[span_id] for span_id in leased.span_ids if span_id in built)
             missing = wanted - built.keys()
             if missing:
-                self._bury(batch, sorted(missing), NO_SPAN)
+                self._outbox.settle(batch, missing, "dead", self._now(), NO_SPAN)
+                self._say_dead(len(missing), NO_SPAN)
         return found
 
     def _built(self, leased: LeasedTurn) -> dict[str, ReadableSpan]:

@@ -164,6 +164,8 @@ def _identity(path: Path) -> Optional[tuple[int, int]]:
 
 WAIT = "flush.wait."
 """How requests begin that also wait until everything is sent."""
+LONGEST_WAIT_S = 660.0
+"""Longer than a hook waits (wait.sh): whoever asked was killed, and nobody must stay for it."""
 
 
 def flush_requests(folder: Path) -> list[Path]:
@@ -171,7 +173,10 @@ def flush_requests(folder: Path) -> list[Path]:
     found = []
     for request in sorted(folder.glob("flush.*")):
         with suppress(OSError):
-            if request.stat().st_size == 0:
+            status = request.stat()
+            if request.name.startswith(WAIT) and time.time() - status.st_mtime > LONGEST_WAIT_S:
+                request.unlink()
+            elif status.st_size == 0:
                 found.append(request)
     return found
 

@@ -16,8 +16,9 @@ from harness_tracing.paths import Home
 from harness_tracing.store import Queue, Store
 from harness_tracing.worker.delivery import READ_BACK_NS, Courier
 from harness_tracing.worker.result import FlushResult
-from harness_tracing.worker.settings import destinations
+from harness_tracing.worker.settings import destinations, is_dry_run
 
+DRY_RUN = "a dry run sends nothing (ARIZE_DRY_RUN, or dry_run in config.yaml)"
 WAITS = "{spans} spans of {turns} turns wait for {title}: {why}"
 NO_CREDENTIALS = "{turns} turns wait for credentials of {title}: {give}, then `harness flush`"
 DEAD = "{spans} spans will not be taken by {title}: {why}; see `harness outbox list`"
@@ -60,9 +61,13 @@ def send_all(
         queues = _chosen(store.outbox.queues(), known, only)
     result = FlushResult()
     credentials = {each.target.account for each in known}
+    dry_run = is_dry_run(home, env)
     for queue in queues:
         has_credentials = queue.account.name in credentials
-        result += _left(queue, has_credentials, problems.get(queue.account.name), verify=verify)
+        problem = problems.get(queue.account.name)
+        if dry_run and not has_credentials:
+            has_credentials, problem = True, DRY_RUN
+        result += _left(queue, has_credentials, problem, verify=verify)
     return result
 
 
@@ -161,9 +166,9 @@ def _in_parallel(
 def _until_empty(courier: Courier, until: float, wait: bool) -> None:
     while True:
         done = courier.send(anyway=True)
-        if done.wait_s == 0.0:
-            continue
         remaining_s = until - time.monotonic()
+        if done.wait_s == 0.0 and remaining_s > 0:
+            continue
         if done.wait_s is None:
             # Nothing to take on: nothing waits, or another process has it in hand.
             if not (wait and remaining_s > 0 and courier.has_waiting()):
@@ -195,7 +200,7 @@ def _left(
         text = NO_CREDENTIALS.format(turns=queue.waiting_turns, title=title, give=give)
         result += FlushResult(queue.waiting, (text,))
     elif queue.waiting:
-        why = queue.account.last_error or problem or "it is not sent yet"
+        why = problem or queue.account.last_error or "it is not sent yet"
         text = WAITS.format(spans=queue.waiting, turns=queue.waiting_turns, title=title, why=why)
         result += FlushResult(queue.waiting, (text,))
     if queue.dead:

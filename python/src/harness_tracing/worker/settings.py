@@ -7,7 +7,7 @@ a worker leaves in the session's folder what it was told of names and content: n
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,18 +145,29 @@ def destinations(home: Home, env: Mapping[str, str]) -> tuple[Destination, ...]:
     """Every destination whose credentials this environment, an agent's user settings or
     config.yaml hold: for delivering what any session left.
 
-    What a project's settings may have put into the environment does not count.
+    What a project's settings may have put into the environment does not count. A dry run has
+    none.
     """
-    of_projects = _of_projects(home, env)
     found: dict[tuple[str, str, str], Destination] = {}
-    for name in (None, *agents.names()):
-        user_env = agents.get(name).settings_env(env, None)[0] if name else {}
-        settings = config.load(
-            env, agent=name, user_env=user_env, project_env=of_projects, home=home.root
-        )
-        for destination in settings.destinations:
+    for settings in _everybodys(home, env):
+        for destination in () if settings.dry_run else settings.destinations:
             found.setdefault(destination.target.account, destination)
     return tuple(found.values())
+
+
+def is_dry_run(home: Home, env: Mapping[str, str]) -> bool:
+    """Whether anybody here wants nothing to be sent."""
+    return any(settings.dry_run for settings in _everybodys(home, env))
+
+
+def _everybodys(home: Home, env: Mapping[str, str]) -> Iterator[Settings]:
+    """What holds in a terminal, and for each agent."""
+    of_projects = _of_projects(home, env)
+    for name in (None, *agents.names()):
+        user_env = agents.get(name).settings_env(env, None)[0] if name else {}
+        yield config.load(
+            env, agent=name, user_env=user_env, project_env=of_projects, home=home.root
+        )
 
 
 def _of_projects(home: Home, env: Mapping[str, str]) -> dict[str, str]:
