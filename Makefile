@@ -115,6 +115,10 @@ golden: setup ## rewrite the golden trees, print the difference; exits 1 when th
 	@HARNESS_WRITE_GOLDEN=1 $(PYTEST) -q --tb=no -r N $$(grep -rl golden tests --include='test_*.py') $(ARGS); \
 	status=$$?; git --no-pager diff -- tests/golden; git status --short -- tests/golden; exit $$status
 
+.PHONY: screenshots
+screenshots: setup setup-e2e setup-phoenix ## make the pictures of docs/phoenix.md anew (needs Chromium)
+	@PYTHONPATH=.:demo:tests/e2e $(PY) -m tests.phoenix.screenshots
+
 .PHONY: prices
 prices: setup ## refresh the price table from the newest LiteLLM release
 	@$(PY) tools/prices.py $(ARGS)

@@ -45,6 +45,10 @@ class Reading:
     url: str
     project: str
 
+    def id(self) -> str:
+        """The server's own id of the project, as it stands in the addresses of its pages."""
+        return str(self._got(f"/v1/projects/{urllib.parse.quote(self.project)}")["data"]["id"])
+
     def spans(self) -> dict[str, Json]:
         """All spans by their id."""
         return {each["context"]["span_id"]: each for each in self._listed("spans")}
