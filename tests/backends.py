@@ -387,6 +387,8 @@ class ProxyStub(_Listening):
 
 # --- gRPC ----------------------------------------------------------------------------
 
+_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
 
 @dataclass(frozen=True)
 class GrpcReply:
@@ -424,9 +426,9 @@ class OtlpGrpcStub:
         options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", most_bytes)]
         self._server = grpc.server(ThreadPoolExecutor(8), options=options)
         handler = grpc.unary_unary_rpc_method_handler(self._export)
-        service = "opentelemetry.proto.collector.trace.v1.TraceService"
+        _, service, method = _EXPORT.split("/")
         self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, {"Export": handler}),)
+            (grpc.method_handlers_generic_handler(service, {method: handler}),)
         )
         address = f"127.0.0.1:{port}"
         if tls is None:
@@ -459,7 +461,7 @@ class OtlpGrpcStub:
         import grpc
 
         headers = {item.key: item.value for item in context.invocation_metadata()}
-        received = Received("POST", "Export", headers, body)
+        received = Received("POST", _EXPORT, headers, body)
         self.requests.append(received)
         reply = self._script.answer(received)
         self.replies.append(reply)

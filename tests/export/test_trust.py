@@ -9,18 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from harness_tracing.export.encoding import encode
 from harness_tracing.export.outcome import Outcome
 from harness_tracing.export.sender import open_sender
-from tests.backends import Authority, OtlpGrpcStub, OtlpHttpStub, ProxyStub, ids_of, spans_of
-from tests.export.make import KEY, SOURCE, destination, ids, span
+from tests.backends import Authority, OtlpGrpcStub, OtlpHttpStub, ProxyStub, ids_of
+from tests.export.make import KEY, destination, ids, span
 
 (REQUEST,) = encode([span(1), span(2)])
 STUBS = {"http": OtlpHttpStub, "grpc": OtlpGrpcStub}
-AX_HOST = "otlp.arize.com"
-AX = {"http": f"https://{AX_HOST}/v1/traces", "grpc": f"https://{AX_HOST}:443"}
 both = pytest.mark.parametrize("protocol", ["http", "grpc"])
 
 
@@ -31,7 +28,7 @@ def authority(tmp_path_factory) -> Authority:
 
 @pytest.fixture(scope="session")
 def certificate(authority):
-    return authority.issue("127.0.0.1", AX_HOST)
+    return authority.issue("127.0.0.1")
 
 
 def send(url: str, protocol: str, **settings) -> Outcome:
@@ -95,36 +92,6 @@ def test_a_server_without_tls_gets_nothing_over_https(protocol):
         outcome = send(stub.url.replace("http:", "https:"), protocol)
     assert outcome.verdict == "temporary"
     assert stub.requests == []
-
-
-# --- Arize AX ------------------------------------------------------------------------
-
-
-@both
-def test_arize_ax_gets_what_it_wants_at_its_own_name(protocol, authority, certificate):
-    """Its endpoint, reached through a proxy that leads to a stub with its name."""
-    headers = {"authorization": KEY, "arize-space-id": "U3BhY2U6MQ=="}
-    with (
-        STUBS[protocol](tls=certificate) as stub,
-        ProxyStub({f"{AX_HOST}:443": stub.port}) as proxy,
-    ):
-        outcome = send(
-            AX[protocol],
-            protocol,
-            kind="ax",
-            headers=headers,
-            proxy=proxy.url,
-            certificate=authority.certificate,
-        )
-    assert outcome == Outcome("delivered")
-    (request,) = stub.requests
-    assert request.path == ("/v1/traces" if protocol == "http" else "Export")
-    assert {name: request.headers[name] for name in headers} == headers
-    message = ExportTraceServiceRequest.FromString(request.body)
-    assert ids_of(spans_of(message)) == ids(1, 2)
-    (source,) = message.resource_spans
-    told = {each.key: each.value.string_value for each in source.resource.attributes}
-    assert told == dict(SOURCE.attributes)
 
 
 # --- proxies -------------------------------------------------------------------------

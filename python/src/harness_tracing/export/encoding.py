@@ -41,7 +41,7 @@ def encode(readables: Iterable[ReadableSpan], most_bytes: int = MOST_BYTES) -> I
     # encoded once can be put together without looking into them again.
     parts: list[Request] = []
     size = 0
-    for trace in _traces(readables):
+    for trace in _traces(readables, most_bytes * 9 // 10):
         encoded = encode_spans(trace)
         whole = Request(_ids(trace), encoded.SerializeToString())
         if parts and size + len(whole.body) > most_bytes:
@@ -143,13 +143,22 @@ class _Chosen:
         self._spans = []
 
 
-def _traces(readables: Iterable[ReadableSpan]) -> Iterator[list[ReadableSpan]]:
+def _traces(readables: Iterable[ReadableSpan], most_bytes: int) -> Iterator[list[ReadableSpan]]:
+    """Spans of one trace that come one after another; no more than roughly so many bytes.
+
+    So a long turn is encoded piece by piece, and is never in memory several times.
+    """
     trace: list[ReadableSpan] = []
+    size = 0
     for readable in readables:
-        if trace and readable.context.trace_id != trace[0].context.trace_id:
+        values = (readable.attributes or {}).values()
+        more = sum(len(value) for value in values if isinstance(value, str))
+        other = bool(trace) and readable.context.trace_id != trace[0].context.trace_id
+        if trace and (other or size + more > most_bytes):
             yield trace
-            trace = []
+            trace, size = [], 0
         trace.append(readable)
+        size += more
     if trace:
         yield trace
 
