@@ -17,6 +17,7 @@ from harness_tracing.export.sender import open_sender
 from tests.backends import (
     HANG,
     OK,
+    OtlpGrpcStub,
     OtlpHttpStub,
     Reply,
     free_port,
@@ -263,6 +264,13 @@ def test_nobody_there_is_temporary_and_said_in_plain_words():
     outcome = send(f"http://127.0.0.1:{free_port()}/v1/traces")
     assert outcome.verdict == "temporary"
     assert outcome.reason.endswith("/v1/traces: no answer: Connection refused")
+
+
+def test_a_grpc_server_is_misdirected():
+    with OtlpGrpcStub() as stub:
+        outcome = send(f"{stub.url}/v1/traces")
+    assert outcome.verdict == "misdirected"
+    assert "gRPC" in outcome.reason
 
 
 def test_a_host_without_an_address_is_temporary():

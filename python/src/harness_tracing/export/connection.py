@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from http.client import BadStatusLine
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Optional, Union
 
@@ -167,6 +168,9 @@ class Connection:
             if isinstance(cause, ssl.SSLError):
                 what = f"no TLS could be agreed on; does it speak any? {OWN_AUTHORITY}"
                 return self._outcome("temporary", what, str(cause.reason or cause))
+            if isinstance(cause, BadStatusLine) and not isinstance(cause, ConnectionError):
+                what = "does not answer as HTTP does (is it a port for gRPC?)"
+                return self._outcome("misdirected", what)
             if isinstance(cause, socket.gaierror):
                 return self._outcome("temporary", "the host's name cannot be looked up", str(cause))
         return None
