@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from harness_tracing.destinations import Target
+from harness_tracing.destinations import Destination, Target
 from harness_tracing.model import Session
 from harness_tracing.store import SessionChange, Store, TurnWrite, enqueue
+from harness_tracing.worker.delivery import Courier
 from tests.backends import OK, OtlpHttpStub, Received, Reply, free_port, partial_success
 from tests.delivery.arrivals import Home, Stub, assert_arrived, assert_one_content
 from tests.store import samples
@@ -22,11 +24,11 @@ from tests.worker.player import Recording, play, recording, wait_for
 SPANS = 301
 
 
-def write(home: Home, stub: Stub, tools: int = SPANS - 1) -> None:
+def write(home: Home, stub: Stub, tools: int = SPANS - 1, **fields: Any) -> None:
     """Store a turn with its rows in the outbox, as a worker does."""
     target = Target(kind="otlp", endpoint=stub.url, project="pricing")
     steps = tuple(samples.tool(f"t{number}", number) for number in range(tools))
-    turn = samples.turn(steps=steps, status="completed")
+    turn = samples.turn(steps=steps, status="completed", **fields)
     home.home.root.mkdir(parents=True, exist_ok=True)
     with Store.open(home.home.store) as store:
         session = Session(turn.agent, turn.session_id, "pricing", started_at_ns=turn.started_at_ns)
@@ -94,6 +96,37 @@ def test_flush_takes_no_longer_than_it_may(home: Home) -> None:
         write(home, stub)
         assert home.flush(timeout_s=0.5).left > 0
         assert len(stub.requests) < SPANS
+
+
+# -- faults of our own
+
+
+@pytest.mark.parametrize("at_s", [-5, 253_402_300_799])
+def test_a_damaged_time_holds_nothing_up(home: Home, at_s: int) -> None:
+    """A clock that was wrong: one turn of 1969, one of the year 9999, and one as usual."""
+    with OtlpHttpStub() as stub:
+        home.sends_to(stub)
+        write(home, stub, 1, turn_id="p-1", started_at_ns=at_s * 10**9, ended_at_ns=at_s * 10**9)
+        write(home, stub, 1, turn_id="p-2")
+        assert home.flush().left == 0
+        assert_arrived(home, stub)
+
+
+def test_a_fault_of_ours_is_no_reason_to_try_without_a_pause(home: Home, caplog: Any) -> None:
+    with OtlpHttpStub() as stub:
+        write(home, stub, 1)
+        target = Target(kind="otlp", endpoint=stub.url, project="pricing")
+        impossible = Destination("otlp", target, headers={"x-team": 7})  # type: ignore[dict-item]
+        with Store.open(home.home.store) as store:
+            courier = Courier(store, impossible, logging.getLogger("harness_tracing"))
+            assert courier.send().wait_s
+            assert courier.send().error, "it is left alone for a while"
+            account = courier.account()
+            courier.close()
+        assert account is not None and account.failing_since_ns
+        assert [record.exc_info is not None for record in caplog.records].count(True) == 1
+        home.sends_to(stub)
+        assert home.flush().left == 0
 
 
 # -- a dry run

@@ -14,6 +14,7 @@ from harness_tracing.spans import attributes as key
 from harness_tracing.spans.span import Span
 
 SCOPE = "harness_tracing"
+_LATEST_NS = 2**63 - 1  # in 2262; a later time is a damaged one, as is one before 1970
 
 
 def resource(session: Session, harness_version: str) -> Resource:
@@ -47,16 +48,21 @@ def to_readable(span: Span, source: Resource) -> ReadableSpan:
         parent=parent,
         resource=source,
         attributes=dict(span.attributes),
-        events=[Event(each.name, dict(each.attributes), each.at_ns) for each in span.events],
+        events=[Event(each.name, dict(each.attributes), _time(each.at_ns)) for each in span.events],
         links=[Link(_context(*link, is_remote=True)) for link in span.links],
         kind=SpanKind.INTERNAL,
         status=Status(StatusCode[span.status_code], span.status_message),
-        start_time=span.start_ns,
-        end_time=span.end_ns,
+        start_time=_time(span.start_ns),
+        end_time=_time(span.end_ns),
         instrumentation_scope=InstrumentationScope(
             SCOPE, None if version is None else str(version)
         ),
     )
+
+
+def _time(at_ns: int) -> int:
+    """A time that OTLP can tell: an encoder that fails on one loses all that is sent with it."""
+    return min(max(at_ns, 0), _LATEST_NS)
 
 
 def _context(trace_id: str, span_id: str, is_remote: bool = False) -> SpanContext:

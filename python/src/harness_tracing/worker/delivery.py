@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from harness_tracing import __version__
 from harness_tracing.destinations import Destination, Target
+from harness_tracing.errors import TracerError
 from harness_tracing.export.backoff import delay_s
 from harness_tracing.export.outcome import Outcome
 from harness_tracing.export.readback import ReadBack, open_readback
@@ -45,6 +46,7 @@ _UNCUT = sys.maxsize  # values were cut before they were stored
 
 NO_SPAN = "the stored turn has no such span"
 NOT_BUILT = "its span could not be built; see the log"
+BROKE_OFF = "an error on our side; see the log"
 NOT_STORED = "the backend took it but did not have it when it was read back"
 
 
@@ -122,6 +124,10 @@ class Courier:
             return Round()
         try:
             return self._send_batch(account, batch, timeout_s or self.destination.timeout_s)
+        except TracerError:
+            raise
+        except Exception:
+            return self._put_aside(account, batch)
         finally:
             self._outbox.release(batch)
 
@@ -201,6 +207,28 @@ class Courier:
         lasting = outcome.verdict == "misdirected"
         asked_s = outcome.retry_after_s or 0.0
         return replace(done, error=outcome.reason, lasting=lasting, wait_s=wait_s, asked_s=asked_s)
+
+    def _put_aside(self, account: Account, batch: Batch) -> Round:
+        """Sending broke off by a fault of ours: no span must keep all that come after it.
+
+        What cannot be encoded is dead. When that is not it, the backend counts as failing, so
+        that nobody tries without a pause, or stays for ever.
+        """
+        from harness_tracing.export.encoding import encode
+
+        self._log.exception("what waits for %s cannot be sent", self.destination.target.title)
+        dead = 0
+        for leased in batch.turns:
+            try:
+                for _ in encode(self._readables(replace(batch, turns=(leased,)))):
+                    pass
+            except Exception:
+                self._outbox.settle(batch, leased.span_ids, "dead", self._now(), NOT_BUILT)
+                dead += len(leased.span_ids)
+        self._say_dead(dead, NOT_BUILT)
+        if dead:
+            return Round(dead=dead, wait_s=0.0)
+        return self._failed(account, Outcome("temporary", BROKE_OFF), Round())
 
     # -- building
 
