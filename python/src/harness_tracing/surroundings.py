@@ -8,20 +8,18 @@ from pathlib import Path
 from harness_tracing import agents, config
 from harness_tracing.agents.base import Agent
 from harness_tracing.config import Settings, Source
-from harness_tracing.errors import ConfigError
+from harness_tracing.config.values import path
 from harness_tracing.observe.deliveries import Known
 from harness_tracing.paths import DEFAULT_HOME, Home
 
 
 def home_here(env: Mapping[str, str]) -> Home:
-    """Where our files lie, also with a config.yaml that cannot be read."""
+    """Where our files lie, without reading config.yaml: it may be what is wrong."""
+    user_home = config.user_home(env)
     try:
-        return config.load(env).home
-    except ConfigError:
-        named = env.get("ARIZE_HARNESS_HOME", "")
-        user_home = config.user_home(env)
-        named = str(user_home / named[2:]) if named.startswith("~/") else named
-        return Home(Path(named) if Path(named).is_absolute() else user_home / DEFAULT_HOME)
+        return Home(path(env.get("ARIZE_HARNESS_HOME"), user_home))
+    except ValueError:
+        return Home(user_home / DEFAULT_HOME)
 
 
 def settings_here(env: Mapping[str, str], home: Home) -> dict[str, Settings]:
