@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -101,6 +104,16 @@ class Phoenix:
     def kill(self) -> None:
         """kill -9."""
         self._end(signal.SIGKILL)
+
+    @contextmanager
+    def unable_to_store(self) -> Iterator[None]:
+        """Meanwhile it takes spans and cannot write them: its SQLite file is locked."""
+        connection = sqlite3.connect(self.folder / "phoenix.db", isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+        finally:
+            connection.close()
 
     def log(self) -> str:
         """The end of what it said."""
