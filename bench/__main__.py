@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import capture, long_session, machine, reading, report, sessions
+from bench import capture, delivery, long_session, machine, reading, report, sessions
 from checkout import CLAUDE
 
 
@@ -33,8 +33,10 @@ def main() -> int:
         worker = long_session.measure(place / "long")
         _say("reading")
         rate = reading.measure(place / "reading", 3 if quick else reading.ROUNDS)
+        _say("delivery")
+        sent = delivery.measure(place / "delivery")
     words = f"{machine.in_words()}; {machine.client_version(CLAUDE)}"
-    measured = report.text(words, timings, walls, worker, rate)
+    measured = report.text(words, timings, walls, worker, rate, sent)
     print(measured)
     if not quick:
         report.write(measured)

@@ -20,6 +20,20 @@ def in_words() -> str:
     )
 
 
+def own_peak_memory_mb() -> float:
+    """The most memory that this process has had.
+
+    What `getrusage` says on Linux counts the process that started it, before it became ours.
+    """
+    if platform.system() == "Linux":
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").split("\n")
+        (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+        return int(peak) * 1024 / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
 def client_version(claude: Path) -> str:
     """What the client says about itself, e.g. `Claude Code 2.1.330`."""
     done = subprocess.run([str(claude), "--version"], capture_output=True, text=True, check=True)

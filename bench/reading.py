@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from bench.stats import median
 from harness_tracing.agents import get as get_agent
 from harness_tracing.agents.base import Changes, HookEvent
 from harness_tracing.follow import Follower
+from harness_tracing.model import Turn
 
 ROUNDS = 15
 TURNS = 24
@@ -43,6 +45,18 @@ def measure(folder: Path, rounds: int = ROUNDS) -> ReadingRate:
     return ReadingRate(median(rates), min(rates), megabytes, rounds)
 
 
+def finished_turns(folder: Path, turns: int = 40) -> Iterator[Turn]:
+    """The recorded long turn over and over, under new ids, as its reader understands it."""
+    folder.mkdir(parents=True)
+    session_id = long_transcript().stem
+    transcript = folder / f"{session_id}.jsonl"
+    one = long_transcript().read_text(encoding="utf-8")
+    text = (_as_turn(one, session_id, number) for number in range(turns))
+    transcript.write_text("".join(text), encoding="utf-8")
+    for changes in _readings(transcript, session_id):
+        yield from (change.turn for change in changes.turns if change.final)
+
+
 def _as_turn(transcript: str, session_id: str, number: int) -> str:
     """The recorded turn once more: other ids, an hour later each time, in the same session."""
     text = PROVIDER_ID.sub(rf"\g<1>{number}x", transcript)
@@ -53,6 +67,16 @@ def _as_turn(transcript: str, session_id: str, number: int) -> str:
 
 
 def _seconds_to_read(transcript: Path, session_id: str) -> float:
+    started = time.perf_counter()
+    finished = sum(map(_final_turns, _readings(transcript, session_id)))
+    taken = time.perf_counter() - started
+    if finished != TURNS:
+        raise RuntimeError(f"{finished} turns were read, {TURNS} were written")
+    return taken
+
+
+def _readings(transcript: Path, session_id: str) -> Iterator[Changes]:
+    """What a reader makes of a transcript, as a worker reads it."""
     reader = get_agent("claude-code").reader(session_id, "bench", None)
     follower = Follower()
     payload = {
@@ -62,18 +86,12 @@ def _seconds_to_read(transcript: Path, session_id: str) -> float:
         "hook_event_name": "SessionStart",
         "source": "startup",
     }
-    finished = 0
-    started = time.perf_counter()
     reader.feed(HookEvent("SessionStart.0.1", "SessionStart", time.time_ns(), payload))
     while items := follower.new_items(reader.wanted_files(), reader):
         reader.feed_all(items)
-        finished += _final_turns(reader.changes())
+        yield reader.changes()
     reader.close(time.time_ns(), "imported")
-    finished += _final_turns(reader.changes())
-    taken = time.perf_counter() - started
-    if finished != TURNS:
-        raise RuntimeError(f"{finished} turns were read, {TURNS} were written")
-    return taken
+    yield reader.changes()
 
 
 def _final_turns(changes: Changes) -> int:

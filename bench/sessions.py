@@ -1,16 +1,21 @@
-"""The real client through a tool cycle: without hooks, with ``/bin/true`` hooks, with ours."""
+"""The real client through a tool cycle: without hooks, with ``/bin/true`` hooks, with ours, and
+with ours sending to a backend that never answers."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from bench.capture import hook_command
+from bench.sink import hanging
 from bench.stats import paired_ratio
 from bench.store import ended_turns, open_store
 from claude_client import Home
@@ -20,7 +25,7 @@ from scripted_model import ScriptedModel
 
 ROUNDS = 20
 PROMPT = "Add SAVE25. [[tool_cycle]]"
-VARIANTS = ("none", "true", "ours")
+VARIANTS = ("none", "true", "ours", "hanging")
 SETTLE_S = 10.0
 
 
@@ -36,14 +41,21 @@ class Walls:
         """Ours as a multiple of the run with ``/bin/true`` hooks."""
         return paired_ratio(self.runs["ours"], self.runs["true"])
 
+    @property
+    def ratio_hanging(self) -> float:
+        """With a backend that never answers, as a multiple of the run without a backend."""
+        return paired_ratio(self.runs["hanging"], self.runs["ours"])
+
 
 def measure(folder: Path, rounds: int = ROUNDS) -> Walls:
     """Run the variants in turn; the first round warms caches up and is left out."""
     runs: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-    with ScriptedModel(SCRIPTS) as model:
+    with ScriptedModel(SCRIPTS) as model, hanging() as backend:
         homes = {variant: _home(folder, variant, model.url) for variant in VARIANTS}
+        homes["hanging"].extra_env["OTEL_EXPORTER_OTLP_ENDPOINT"] = backend.url
         for number in range(rounds + 1):
-            turned = VARIANTS[number % 3 :] + VARIANTS[: number % 3]
+            first = number % len(VARIANTS)
+            turned = VARIANTS[first:] + VARIANTS[:first]
             for variant in turned:
                 taken = _timed_run(homes[variant])
                 if number:
@@ -80,8 +92,18 @@ def _timed_run(home: Home, session_id: Optional[str] = None) -> float:
     taken = time.perf_counter() - started
     if done.returncode:
         raise RuntimeError(f"claude -p failed: {done.stderr[-500:]}")
+    if "OTEL_EXPORTER_OTLP_ENDPOINT" in home.extra_env:
+        _end_workers(home)
     _settle(home)
     return taken
+
+
+def _end_workers(home: Home) -> None:
+    """End the workers, which would stay for a quarter of an hour while their backend hangs."""
+    for pid_file in (home.path / ".arize" / "harness" / "spool").rglob("worker.pid"):
+        with suppress(OSError, ValueError):
+            os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+            pid_file.unlink()
 
 
 def _settle(home: Home) -> None:
