@@ -71,6 +71,10 @@ soak: setup setup-e2e ## the fault tests at length: fifty kills where CI has fiv
 bench: setup setup-e2e ## measure what tracing costs; writes docs/performance.md
 	PYTHONPATH=demo $(PY) -m bench $(ARGS)
 
+.PHONY: load
+load: setup ## 200 users' sessions through one endpoint; writes docs/scale.md
+	PYTHONPATH=demo $(PY) -m bench.load $(ARGS)
+
 .PHONY: check
 check: format-check lint types layers shellcheck vendor-check docs-check paths-check test test-39 ## everything a change has to pass
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.capture import PLACES, SIZES, Timings
-from bench.delivery import Deliveries, Delivered
+from bench.delivery import Delivered, Deliveries
 from bench.long_session import WorkerCost
 from bench.reading import ReadingRate
 from bench.sessions import Walls

@@ -11,7 +11,7 @@ PAGE = (REPOSITORY / "docs" / "guarantees.md").read_text(encoding="utf-8")
 PROMISES = PAGE.split("## The promises")[1].split("## What a backend has to do")[0]
 
 
-def tests_of(path: str) -> set[str]:
+def functions_of(path: str) -> set[str]:
     tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -25,4 +25,4 @@ def test_each_promise_names_a_test() -> None:
 def test_each_test_that_is_named_exists() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PROMISES)
     assert len(named) == PROMISES.count("`tests/")
-    assert [f"{path}::{name}" for path, name in named if name not in tests_of(path)] == []
+    assert [f"{path}::{name}" for path, name in named if name not in functions_of(path)] == []
