@@ -170,11 +170,11 @@ def capture(agent: str, event: str, env: Mapping[str, str], read: Callable[[], b
 
 def wanted_wait_s(env: Mapping[str, str], project: str) -> int:
     """How many seconds the end of a turn or session waits for its delivery."""
-    whole = env.get("ARIZE_EXPORT_WAIT_S", "").partition(".")[0]
-    if not (whole.isascii() and whole.isdecimal()):
+    digits = env.get("ARIZE_EXPORT_WAIT_S", "")
+    if not (digits.isascii() and digits.isdecimal()):
         return 0
-    # More digits than that are no number to convert: Python refuses very long ones.
-    wait_s = min(int(whole), LONGEST_WAIT_S) if len(whole) < 4 else LONGEST_WAIT_S
+    # Python refuses to convert very long ones.
+    wait_s = min(int(digits), LONGEST_WAIT_S) if len(digits) < 4 else LONGEST_WAIT_S
     return 0 if wait_s and set_by_project(project, b"ARIZE_EXPORT_WAIT_S") else wait_s
 
 

@@ -6,7 +6,7 @@
 # left to deliver, or writes into it why something stays; one that leaves has done what it could.
 # $1 is the live worker's process; empty: one has just been started.
 
-h_wait=${ARIZE_EXPORT_WAIT_S%%.*}
+h_wait=$ARIZE_EXPORT_WAIT_S
 case $h_wait in '' | *[!0123456789]*) return 0 ;; ????*) h_wait=600 ;; esac
 [ "$h_wait" -le 600 ] || h_wait=600
 [ "$h_wait" -gt 0 ] && ! h_of_project ARIZE_EXPORT_WAIT_S || return 0

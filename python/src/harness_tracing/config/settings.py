@@ -80,7 +80,7 @@ class Settings:
     log_file: Optional[Path]
     retention_days: Optional[int]
     resource_attributes: Mapping[str, str]
-    export_wait_s: float
+    export_wait_s: int
     join_trace: JoinTrace
     traceparent: Optional[str]
     destinations: tuple[Destination, ...] = ()

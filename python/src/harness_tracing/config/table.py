@@ -42,7 +42,8 @@ TABLE = (
     Setting("dry_run", ("ARIZE_DRY_RUN",), switch, False),
     Setting("log_file", ("ARIZE_LOG_FILE",), path, None),
     Setting("retention_days", (), count(1), None),
-    Setting("export_wait_s", ("ARIZE_EXPORT_WAIT_S",), seconds, 0.0),
+    # Hooks act on it, and they read no config.yaml.
+    Setting("export_wait_s", ("ARIZE_EXPORT_WAIT_S",), seconds, 0, in_file=False),
     Setting("join_trace", ("ARIZE_JOIN_TRACE",), join_trace, "link"),
     Setting("traceparent", ("TRACEPARENT",), traceparent, None, in_file=False),
     ATTRIBUTES,

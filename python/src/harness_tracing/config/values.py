@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,8 @@ from urllib.parse import unquote
 from harness_tracing.config.settings import SecretPattern
 from harness_tracing.model import outer_span
 
-# A client gives its own hooks less time than this; a wait beyond it is a typing error.
-_LONGEST_WAIT_S = 3600
+# As in capture/wait.sh. Clients give their hooks less time than this.
+_LONGEST_WAIT_S = 600
 
 Read = Callable[[Any, Path], Any]
 """A value as it was written and the user's home folder in, the value as it is meant out."""
@@ -100,15 +99,12 @@ def attributes(value: Any, _: Path) -> dict[str, str]:
     return {unquote(name.strip()): unquote(text.strip()) for name, _equals, text in pairs}
 
 
-def seconds(value: Any, _: Path) -> float:
-    """A time in seconds, from a number or its text."""
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number <= _LONGEST_WAIT_S:
-        raise ValueError(f"a number of seconds from 0 to {_LONGEST_WAIT_S}")
-    return number
+def seconds(value: Any, _: Path) -> int:
+    """A time in whole seconds, as capture understands it: more than the longest is the longest."""
+    digits = str(value)
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"a whole number of seconds from 0 to {_LONGEST_WAIT_S}")
+    return min(int(digits), _LONGEST_WAIT_S) if len(digits) < 4 else _LONGEST_WAIT_S
 
 
 def join_trace(value: Any, _: Path) -> str:
