@@ -180,6 +180,35 @@ def test_a_backend_that_takes_less_gets_smaller_requests(home: Home) -> None:
         assert_arrived(home, stub)
 
 
+# -- an installation in trouble
+
+WITHOUT_A_LIBRARY = """
+import logging, sys
+from pathlib import Path
+sys.modules["opentelemetry.sdk.trace"] = None  # as while it is being replaced by a newer one
+from harness_tracing.destinations import Destination, Target
+from harness_tracing.store import Store
+from harness_tracing.worker.delivery import Courier
+
+destination = Destination("stub", Target("otlp", sys.argv[2], "pricing"))
+with Store.open(Path(sys.argv[1])) as store:
+    Courier(store, destination, logging.getLogger()).send()
+"""
+
+
+def test_a_library_that_is_missing_for_a_moment_buries_no_span(home: Home) -> None:
+    with OtlpHttpStub() as stub:
+        home.sends_to(stub)
+        write(home, large_turn(3, 100), target_of(stub))
+        words = [sys.executable, "-c", WITHOUT_A_LIBRARY, str(home.home.store), stub.url]
+        done = subprocess.run(words, env=home.environ(), capture_output=True, text=True)
+        assert "opentelemetry.sdk.trace" in done.stderr, "it was not missed"
+        assert (home.queue().waiting, home.queue().dead) == (4, 0)
+
+        assert home.flush().left == 0
+        assert_arrived(home, stub)
+
+
 # -- clocks
 
 

@@ -44,6 +44,9 @@ MOST_ATTEMPTS = 6
 """How often a span is sent to a backend that takes it and does not have it afterwards."""
 _UNCUT = sys.maxsize  # values were cut before they were stored
 
+OF_THE_INSTALLATION = (ImportError, MemoryError, OSError)
+"""Faults that say nothing of a turn: a library is being replaced, the memory is full."""
+
 NO_SPAN = "the stored turn has no such span"
 NOT_BUILT = "its span could not be built; see the log"
 BROKE_OFF = "an error on our side; see the log"
@@ -222,6 +225,8 @@ class Courier:
             try:
                 for _ in encode(self._readables(replace(batch, turns=(leased,)))):
                     pass
+            except OF_THE_INSTALLATION:
+                continue
             except Exception:
                 self._outbox.settle(batch, leased.span_ids, "dead", self._now(), NOT_BUILT)
                 dead += len(leased.span_ids)
@@ -238,6 +243,8 @@ class Courier:
         for leased in batch.turns:
             try:
                 built = self._built(leased)
+            except OF_THE_INSTALLATION:
+                raise
             except Exception:
                 # The edge of one turn: it must not keep all that come after it from leaving.
                 self._log.exception("turn %s cannot be sent", leased.turn_id)
