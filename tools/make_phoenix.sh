@@ -11,7 +11,8 @@ stamp=$venv/.made-from
 
 wanted="PYTHON=${PYTHON:-}
 $(cksum <"$lock")"
-if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && "$venv/bin/phoenix" --help >/dev/null 2>&1; then
+if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
+    "$venv/bin/python" -c 'import fastapi, sqlalchemy' 2>/dev/null; then
     exit 0
 fi
 
