@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import time
 import zlib
 from email.utils import parsedate_to_datetime
@@ -25,6 +26,8 @@ _PROTOBUF_TYPES = (PROTOBUF, "application/protobuf", "application/vnd.google.pro
 _JSON_TYPES = ("application/json", "text/json")
 _WEB_TYPES = ("text/html", "application/xhtml+xml")
 _WEB_PAGES = (b"<!doctype html", b"<html")
+# What Go's and nginx's servers answer to a request without TLS.
+_SPEAKS_TLS = re.compile(r"\bHTTP request (?:was sent )?to (?:an )?HTTPS\b", re.IGNORECASE)
 # As fast as writing them would be, at twice the size of the best that gzip can do at most.
 _GZIP_LEVEL = 4
 
@@ -70,7 +73,7 @@ def refusal_of(answer: Answer, reasons: Reasons) -> Outcome:
         what = f"does not accept the credentials ({status}); set others"
         return Outcome("refused", reasons.say(what, said))
     if status in (400, 422):
-        return Outcome("rejected", reasons.say(what, said))
+        return _rejection(answer, what, said, reasons)
     if status == 413:
         return Outcome("too_large", reasons.say(what, said))
     if status >= 500 or status in (408, 425, 429):
@@ -82,19 +85,36 @@ def refusal_of(answer: Answer, reasons: Reasons) -> Outcome:
     return Outcome("misdirected", reasons.say(f"{what} (is the endpoint right?)", said))
 
 
+def _rejection(answer: Answer, what: str, said: str, reasons: Reasons) -> Outcome:
+    """A 400, which is a word on the spans only if who gave it reads spans at all."""
+    if _SPEAKS_TLS.search(said):
+        what += " (it speaks TLS only; write https:// in the endpoint)"
+        return Outcome("misdirected", reasons.say(what, said))
+    if _is_web_page(answer, said.encode()):
+        what += " with a web page (is the endpoint right?)"
+        return Outcome("misdirected", reasons.say(what, said))
+    return Outcome("rejected", reasons.say(what, said))
+
+
+def _is_web_page(answer: Answer, body: bytes) -> bool:
+    return _kind(answer) in _WEB_TYPES or body[:256].lstrip().lower().startswith(_WEB_PAGES)
+
+
+def _kind(answer: Answer) -> str:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
 def _accepted(answer: Answer, reasons: Reasons) -> Outcome:
     """A 2xx, which counts unless its body tells otherwise.
 
     A body has to be what its content type says: one that is not comes from no OTLP receiver.
     One of any other type than protobuf, JSON or a web page says nothing about spans.
     """
-    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    body = _decoded(answer)
+    kind, body = _kind(answer), _decoded(answer)
     if body is None or answer.cut:
         what = f"answered {answer.status} with a body that cannot be read"
         return Outcome("misdirected", reasons.say(what))
-    start = body[:256].lstrip().lower()
-    if kind in _WEB_TYPES or start.startswith(_WEB_PAGES):
+    if _is_web_page(answer, body):
         what = f"answered {answer.status} with a web page: this is no OTLP endpoint"
         return Outcome("misdirected", reasons.say(what, _text(body)))
     if not body or kind not in (*_PROTOBUF_TYPES, *_JSON_TYPES):
@@ -149,8 +169,7 @@ def _decoded(answer: Answer) -> Optional[bytes]:
 def _said(answer: Answer) -> str:
     """The text of an error's answer; its message if it is protobuf, as OTLP wants it."""
     body = _decoded(answer) or b""
-    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind not in _PROTOBUF_TYPES:
+    if _kind(answer) not in _PROTOBUF_TYPES:
         return _text(body)
     from google.protobuf.message import DecodeError
     from google.rpc.status_pb2 import Status

@@ -20,7 +20,10 @@ from harness_tracing.worker.settings import destinations, is_dry_run
 
 DRY_RUN = "a dry run sends nothing (ARIZE_DRY_RUN, or dry_run in config.yaml)"
 WAITS = "{spans} spans of {turns} turns wait for {title}: {why}"
-NO_CREDENTIALS = "{turns} turns wait for credentials of {title}: {give}, then `harness flush`"
+NO_CREDENTIALS = (
+    "{turns} turns wait for credentials of {title}: {give}, then `harness flush`; where nothing is"
+    " to be sent there any more, `harness outbox drop --destination {endpoint}`"
+)
 DEAD = "{spans} spans will not be taken by {title}: {why}; see `harness outbox list`"
 UNCONFIRMED = "{spans} spans were taken by {title} but could not be read back: {why}"
 GIVE = {
@@ -197,7 +200,9 @@ def _left(
     title, result = queue.target.title, FlushResult()
     if queue.waiting and not has_credentials:
         give = GIVE[queue.target.kind]
-        text = NO_CREDENTIALS.format(turns=queue.waiting_turns, title=title, give=give)
+        text = NO_CREDENTIALS.format(
+            turns=queue.waiting_turns, title=title, give=give, endpoint=queue.target.endpoint
+        )
         result += FlushResult(queue.waiting, (text,))
     elif queue.waiting:
         why = problem or queue.account.last_error or "it is not sent yet"
