@@ -75,8 +75,8 @@ def test_a_configuration_that_cannot_be_read_is_found(run: CommandLine) -> None:
     run.home.root.mkdir(parents=True, mode=0o700)
     run.home.config.write_text("destinations: [\n")
     run.home.config.chmod(0o600)
-    found = problems(run)
-    assert found[0]["check"] == "settings" and "not valid YAML" in found[0]["message"]
+    (found,) = problems(run)
+    assert found["check"] == "settings" and "not valid YAML" in found["message"]
 
 
 def test_what_is_passed_over_is_found(run: CommandLine) -> None:

@@ -60,8 +60,6 @@ def test_a_backend_that_fails_is_told_with_what_waits_and_why(phoenix: CommandLi
 def test_a_backend_that_refused_the_key_is_paused(phoenix: CommandLine) -> None:
     phoenix.environ["PHOENIX_API_KEY"] = "wrong-key-0123"
     waiting(phoenix, PHOENIX)
-    known = json.loads(phoenix("outbox", "list", "--json").out)
-    assert known[0]["paused"] is False
     with Store.open(phoenix.home.store) as store:
         from harness_tracing import config
 

@@ -72,10 +72,14 @@ def checks() -> dict[str, Check]:
 
 
 def examine(place: Place) -> Iterator[tuple[str, Finding]]:
-    """Run every check; one that cannot do its work is a finding as well."""
+    """Run every check; one that cannot do its work is a finding as well, told once."""
+    told: set[str] = set()
     for name, check in checks().items():
         try:
             for finding in check(place):
+                told.add(finding.message)
                 yield name, finding
         except (TracerError, OSError) as error:
-            yield name, Finding(name, False, str(error), "mend that, then ask the doctor again")
+            if str(error) not in told:
+                told.add(str(error))
+                yield name, Finding(name, False, str(error), "mend that, then ask again")
