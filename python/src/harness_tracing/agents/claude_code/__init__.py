@@ -44,7 +44,7 @@ AGENT = Agent(
         Event("StopFailure", "the turn ended in an API error"),
         Event("PreCompact", "the exact start of a compaction"),
         Event("PostCompact", "its end and its summary"),
-        Event("SessionEnd", "the session's end; closes failed and interrupted turns", 5, ends=True),
+        Event("SessionEnd", "the session's end; closes failed and interrupted turns", 60, ends=True),
     ),
     session_variable="CLAUDE_CODE_SESSION_ID",
     pid_variable="CLAUDE_PID",
