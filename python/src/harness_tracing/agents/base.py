@@ -161,8 +161,10 @@ class Agent:
 
     `session_variable`, `pid_variable` and `project_variable` name the variables in a hook's
     environment that hold the session id, the agent's process id and the project's folder.
-    `foreign_variables`: when one of these is set and
-    the session variable is not, another agent is running our hook.
+    Without a session variable the payload's `session_key` names the session; without a pid
+    variable the agent is the parent of the hook's shell. `foreign_variables`: when one of
+    these is set and the session variable is not, another agent is running our hook.
+    `own_shell`: how our line has to look, see `capture.hook_command`.
     """
 
     name: str
@@ -178,3 +180,5 @@ class Agent:
     reader: Callable[[str, str, Optional[bytes]], Reader]
     settings_env: SettingsEnv
     docs: Mapping[str, str] = field(default_factory=dict)
+    session_key: str = "session_id"
+    own_shell: bool = False
