@@ -52,7 +52,7 @@ def recorded_events(folder: Path) -> list[Recorded]:
             for path, state in (raw.get("files") or {}).items()
         }
         event = HookEvent(f"{number:05d}", raw["event"], raw["at_ns"], payload, 4711)
-        events.append(Recorded(payload["session_id"], event, sizes))
+        events.append(Recorded(payload[agent.session_key], event, sizes))
     return events
 
 
