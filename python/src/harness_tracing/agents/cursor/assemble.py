@@ -253,7 +253,7 @@ def _gaps(
         (NO_COMPACTION_END, bool(turn.compactions)),
         (STILL_RUNNING, any(agent.status == "open" for agent in agents)),
     )
-    before = (Gap(f"{turn.lost} tool events before it", "their turn began before it was traced"),)
+    before = (Gap(f"{turn.lost} tool calls before it", "their turn began before it was traced"),)
     return tuple(gap for gap, holds in found if holds) + (before if turn.lost else ())
 
 

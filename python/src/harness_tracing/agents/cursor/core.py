@@ -84,6 +84,7 @@ class Reading:
     def open(self, own: Optional[str], at_ns: int, prompt: bool = False) -> TurnDraft:
         """A new turn. The conversation has gone on: what is open has ended."""
         state = self.state
+        known = state.begun or bool(state.closed) or any(map(self.is_shown, state.turns.values()))
         for other in state.turns.values():
             self.end(other, firm=True)
         kind = "prompt" if prompt else "at"
@@ -93,7 +94,7 @@ class Reading:
             count += 1
             turn_id = f"{name}+{count}"
         turn = TurnDraft(turn_id, at_ns, generation=own, last_ns=at_ns)
-        turn.announced = state.begun
+        turn.announced = known
         turn.cwd = state.roots[0] if state.roots else None
         state.turns[turn_id] = turn
         state.ended_ns = state.end_reason = state.end_seen_ns = state.final_status = None

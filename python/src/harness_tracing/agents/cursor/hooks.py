@@ -17,9 +17,8 @@ from harness_tracing.agents.cursor.drafts import (
     TurnDraft,
 )
 from harness_tracing.agents.cursor.payloads import Payload
+from harness_tracing.agents.cursor.tools import SAME_EVENT_NS
 
-# Two of our hooks, say the user's and a project's, are started at the same moment.
-SAME_EVENT_NS = 1_000_000_000
 _FILLED = (
     "trigger",
     "context_usage_percent",
@@ -121,7 +120,8 @@ def _on_tool(r: Reading, event: HookEvent, payload: Payload) -> None:
     if turn is None:
         late.tool_told(r, told, p.generation(payload))
         return
-    if not any(_repeats(other, told) for other in turn.tools):
+    name = (told.event, told.tool_use_id)
+    if told.tool_use_id is None or name not in [(e.event, e.tool_use_id) for e in turn.tools]:
         turn.tools.append(told)
     turn.cwd = turn.cwd or p.text(payload.get("cwd"))
     turn.model = turn.model or p.model(payload.get("model"))
@@ -145,23 +145,6 @@ def _turn_of_tool(r: Reading, told: ToolEvent, own: Optional[str]) -> Optional[T
         next(iter(r.state.turns.values()), None)
         if own is None and r.state.turns
         else r.open(own, told.at_ns)
-    )
-
-
-def _repeats(one: ToolEvent, other: ToolEvent) -> bool:
-    """Whether two events are one, told by two of our hooks."""
-    if one.event != other.event or one.tool_use_id != other.tool_use_id:
-        return False
-    if one.tool_use_id is not None:
-        return True
-    near = abs(one.at_ns - other.at_ns) <= SAME_EVENT_NS
-    same = (one.kind, one.subject, one.output, one.edits, one.duration_ns)
-    return near and same == (
-        other.kind,
-        other.subject,
-        other.output,
-        other.edits,
-        other.duration_ns,
     )
 
 

@@ -24,6 +24,7 @@ from harness_tracing.agents.cursor import assemble, ends, late, transcript
 from harness_tracing.agents.cursor.core import Reading
 from harness_tracing.agents.cursor.drafts import AgentDraft, ClosedTurn, State, TurnDraft
 from harness_tracing.agents.cursor.hooks import feed_hook
+from harness_tracing.agents.cursor.tools import calls_of
 from harness_tracing.model import Message, Step, Subagent, ToolCall, Turn, step_id
 
 CLOSED_KEPT = 50
@@ -131,7 +132,7 @@ class CursorReader:
         r.told.pop(turn.turn_id, None)
         r.session_touched = True
         if not r.is_shown(turn):
-            state.lost += len(turn.tools)
+            state.lost += len(calls_of(turn))
             return
         self._number(turn)
         final = assemble.turn_of(r, turn)

@@ -17,6 +17,8 @@ from harness_tracing.agents.cursor.payloads import EDIT, MCP, READ, mapping, par
 from harness_tracing.model import Failure, ToolCall, ToolStatus
 
 TASK = "Task"
+# Two of our hooks, say the user's and a project's, are started at the same moment.
+SAME_EVENT_NS = 1_000_000_000
 
 
 @dataclass
@@ -66,23 +68,31 @@ def calls_of(turn: TurnDraft) -> list[Call]:
 
 def _of_loose(loose: list[ToolEvent], known: list[Call]) -> list[Call]:
     """Hand events without an id to the calls they fit; the rest are calls of their own."""
+    asked: dict[tuple[str, str], list[Call]] = {}
+    for call in known:
+        asked.setdefault((call.first.kind, call.first.subject), []).append(call)
     own: list[Call] = []
-    asked = {id(call): (call.first.kind, call.first.subject) for call in known}
+    alone: dict[tuple[str, str], list[Call]] = {}
     for event in loose:
-        fitting = [c for c in known if asked[id(c)] == (event.kind, event.subject)]
+        about = (event.kind, event.subject)
+        fitting, others = asked.get(about, []), alone.setdefault(about, [])
         if fitting:
             min(fitting, key=lambda call: call.distance(event)).events.append(event)
+        elif any(_repeats(told, event) for call in others for told in call.events):
             continue
-        waiting = [c for c in own if not c.closed and _same(c.first, event)]
-        if waiting and not event.begins:
-            waiting[0].events.append(event)
+        elif others and not event.begins and not all(call.closed for call in others):
+            next(call for call in others if not call.closed).events.append(event)
         else:
-            own.append(Call(_derived_id(event), [event], has_id=False))
+            others.append(Call(_derived_id(event), [event], has_id=False))
+            own.append(others[-1])
     return own
 
 
-def _same(one: ToolEvent, other: ToolEvent) -> bool:
-    return (one.kind, one.subject) == (other.kind, other.subject)
+def _repeats(one: ToolEvent, other: ToolEvent) -> bool:
+    """Whether two events are one, told by two of our hooks."""
+    near = one.event == other.event and abs(one.at_ns - other.at_ns) <= SAME_EVENT_NS
+    told = (one.output, one.content, one.edits, one.duration_ns)
+    return near and told == (other.output, other.content, other.edits, other.duration_ns)
 
 
 def _derived_id(event: ToolEvent) -> str:
