@@ -13,10 +13,12 @@ _COMMANDS = {
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
     "flush": ("harness_tracing.cli.flush", "flush"),
     "hook-command": ("harness_tracing.cli.installation", "hook_command"),
+    "install": ("harness_tracing.cli.registration", "install"),
     "projects": ("harness_tracing.cli.projects", "projects"),
     "prune": ("harness_tracing.cli.sessions", "prune"),
     "sessions": ("harness_tracing.cli.sessions", "sessions"),
     "spans": ("harness_tracing.cli.spans", "spans"),
+    "uninstall": ("harness_tracing.cli.registration", "uninstall"),
 }
 
 

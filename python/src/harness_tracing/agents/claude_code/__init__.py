@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
-from harness_tracing.agents.base import Agent, Event, Reader
+from harness_tracing.agents.base import Agent, Event, Machine, Reader, Registration
 
 
 def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
@@ -21,6 +21,12 @@ def _settings_env(
 
     user_home = env.get("CLAUDE_CONFIG_DIR") or env.get("HOME") or env.get("USERPROFILE") or ""
     return settings_env(user_home, project_dir)
+
+
+def _registration(machine: Machine) -> Registration:
+    from harness_tracing.agents.claude_code.register import registration
+
+    return registration(machine, AGENT.title, AGENT.events)
 
 
 AGENT = Agent(
@@ -53,4 +59,5 @@ AGENT = Agent(
     supported_versions="2.1",
     reader=_reader,
     settings_env=_settings_env,
+    registration=_registration,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
-from harness_tracing.agents.base import Agent, Event, Reader
+from harness_tracing.agents.base import Agent, Event, Machine, Reader, Registration
 
 
 def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
@@ -17,7 +17,23 @@ def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
 def _settings_env(
     env: Mapping[str, str], project_dir: Optional[str]
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    return {}, {}
+    from harness_tracing.agents.codex.settings import settings_env
+
+    return settings_env(env), {}
+
+
+def _registration(machine: Machine) -> Registration:
+    from harness_tracing.agents.codex.register import registration
+
+    return registration(machine, AGENT.title, AGENT.events)
+
+
+def _hint(machine: Machine) -> tuple[str, ...]:
+    from harness_tracing.agents.codex.register import codex_home
+    from harness_tracing.agents.codex.trust import trust
+
+    found = trust(codex_home(machine.environ, machine.user_home))
+    return (f"Codex: {found.state}. {found.advice}".strip(),)
 
 
 AGENT = Agent(
@@ -36,8 +52,8 @@ AGENT = Agent(
         Event("SubagentStart", "the exact start of a sub-agent"),
         Event("SubagentStop", "its end, and where its rollout lies"),
         Event("Stop", "the answer is complete; the turn's end without a rollout"),
-        Event("Interrupt", "the user stopped the turn"),
-        Event("SessionEnd", "the session's end; closes failed and interrupted turns"),
+        Event("Interrupt", "the user stopped the turn", 3),
+        Event("SessionEnd", "the session's end; closes failed and interrupted turns", 3),
     ),
     session_variable=None,
     pid_variable=None,
@@ -48,4 +64,6 @@ AGENT = Agent(
     settings_env=_settings_env,
     session_key="session_id",
     own_shell=True,
+    registration=_registration,
+    hint=_hint,
 )

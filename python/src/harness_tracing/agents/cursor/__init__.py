@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
-from harness_tracing.agents.base import Agent, Reader
+from harness_tracing.agents.base import Agent, Machine, Reader, Registration
 from harness_tracing.agents.cursor.events import EVENTS
 
 
@@ -20,6 +20,12 @@ def _settings_env(
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Cursor has no settings file with variables: the shell's environment is all there is."""
     return {}, {}
+
+
+def _registration(machine: Machine) -> Registration:
+    from harness_tracing.agents.cursor.register import registration
+
+    return registration(machine, AGENT.title, AGENT.events)
 
 
 AGENT = Agent(
@@ -37,4 +43,6 @@ AGENT = Agent(
     settings_env=_settings_env,
     session_key="conversation_id",
     own_shell=True,
+    registration=_registration,
+    version_command=("cursor", "--version"),
 )
