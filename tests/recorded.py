@@ -74,7 +74,7 @@ class Files:
         self.shown: dict[str, int] = {}
         self.fed: dict[str, int] = {}
         self.told: set[str] = set()
-        self.listed: Listing | None = None
+        self.listed: dict[str, Listing] = {}
 
     def show(self, sizes: dict[str, int]) -> None:
         """Let files have grown to the given sizes."""
@@ -93,8 +93,8 @@ class Files:
                 prefix = wanted.path.rstrip("/") + "/"
                 inside = [p for p, n in self.shown.items() if p.startswith(prefix) and n]
                 listing = Listing(wanted.key, tuple(sorted(p[len(prefix) :] for p in inside)))
-                if self.listed != listing:
-                    self.listed = listing
+                if self.listed.get(wanted.key) != listing:
+                    self.listed[wanted.key] = listing
                     items.append(listing)
             elif wanted.how == "lines":
                 items += self._lines(wanted.key, wanted.path, reader)

@@ -1,0 +1,227 @@
+"""Tool calls: what rollout and hooks tell of one becomes a value; statuses are decided here."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Optional
+
+from harness_tracing.agents.codex import rollout as r_
+from harness_tracing.agents.codex.drafts import HookTimes, ToolDraft, TurnDraft
+from harness_tracing.model import Failure, ToolCall, ToolStatus
+
+NO_TIMES = HookTimes("", "")
+NESTED = "exec-"
+CELLS_LOOKED_AT = 50
+MESSAGE_CHARACTERS = 2000
+_HOOK_NAMES = {"Bash": "exec_command"}
+_RUNNING_CELL = "Script running with cell ID"
+_FAILED_CELL = "Script failed"
+_BAD_PATCH = "apply_patch verification failed"
+_ABORTED = re.compile(r"^(?:Wall time: .*\n)?aborted by user")
+# What Codex gives the model in place of a result; the rollout marks none of them as failed.
+_DENIED = re.compile(
+    r"^(?:approval policy is \w+; reject command|Command blocked by PreToolUse hook"
+    r"|exec command rejected by user|patch rejected by user|rejected by user"
+    r"|user (?:rejected|cancelled) MCP tool call)",
+    re.I,
+)
+_FAILED = (
+    (re.compile(r"^unsupported call: "), "unknown_tool"),
+    (re.compile(r"^failed to parse function arguments"), "invalid_arguments"),
+    (re.compile(rf"^{_BAD_PATCH}"), "apply_patch"),
+    (re.compile(rf"^{_FAILED_CELL}"), "script_error"),
+    (
+        re.compile(r"^(?:tool call error|exec_command failed|Fatal error|execution error)\b"),
+        "tool_error",
+    ),
+)
+
+
+def build_tool(turn: TurnDraft, tool: ToolDraft, times: Optional[HookTimes]) -> ToolCall:
+    """A tool call: content from the rollout, exact times from hooks."""
+    hook = times or NO_TIMES
+    cell = _cell_of(turn, tool, hook)
+    status, error = _outcome(turn, tool, hook, cell)
+    start, end = _interval(turn, tool, hook, status)
+    wait = _wait(tool, hook, end)
+    return ToolCall(
+        tool_use_id=tool.tool_use_id,
+        name=tool.name,
+        started_at_ns=start,
+        ended_at_ns=end,
+        status=status,
+        call_id=tool.call_id,
+        input=tool.input if tool.asked or hook.input is None else hook.input,
+        output=_output(tool, hook),
+        result=_result(tool),
+        waited_ns=wait,
+        wait_started_at_ns=hook.wait_ns if wait is not None else None,
+        wait_kind="permission" if wait is not None else None,
+        error=error,
+        agent_id=tool.agent_id,
+        mcp_server=tool.mcp_server or _server(tool.name),
+        parent_tool_use_id=None if cell is None else cell.tool_use_id,
+    )
+
+
+def hook_tool(times: HookTimes) -> ToolDraft:
+    """A tool call that only hooks tell of; one in a code cell gets the name code calls it by."""
+    name = times.name
+    if times.tool_use_id.startswith(NESTED):
+        name = _HOOK_NAMES.get(name, name)
+    return ToolDraft(times.tool_use_id, name, agent_id=times.agent_id, input=times.input)
+
+
+def is_left_running(tool: ToolDraft) -> bool:
+    """Whether the call came back while its command ran on."""
+    return tool.item_ended_ns is None and "\nProcess running with session ID" in (tool.output or "")
+
+
+def _server(name: str) -> Optional[str]:
+    """The MCP server in a tool's name: `mcp__server.tool`, hooks write `mcp__server__tool`."""
+    if not name.startswith("mcp__"):
+        return None
+    server = name[5:].partition(".")[0]
+    return server.partition("__")[0] or None
+
+
+# -- how it went
+
+
+def _outcome(
+    turn: TurnDraft, tool: ToolDraft, hook: HookTimes, cell: Optional[ToolDraft]
+) -> tuple[ToolStatus, Optional[Failure]]:
+    text = tool.output
+    if tool.status == "declined" or _DENIED.match(text or ""):
+        return "denied", Failure("permission_denied", text or tool.item_output)
+    if _ABORTED.match(text or ""):
+        asked = hook.wait_ns is not None and tool.item_ended_ns is None
+        kind: ToolStatus = "denied" if asked else "interrupted"
+        return kind, Failure("permission_denied" if asked else "interrupted", text)
+    failure = _failure(tool)
+    if failure is not None:
+        return "error", failure
+    if tool.status is not None or text is not None:
+        return "ok", None
+    return _without_result(turn, tool, hook, cell)
+
+
+def _failure(tool: ToolDraft) -> Optional[Failure]:
+    text = tool.output if tool.output is not None else tool.item_output
+    code = tool.exit_code if tool.exit_code is not None else r_.exit_code(tool.output)
+    if code:
+        said = tool.item_output if tool.item_output is not None else text
+        return Failure("exit_code", f"Exit code {code}\n{(said or '')[-MESSAGE_CHARACTERS:]}")
+    if tool.status is None or not tool.kind:
+        for pattern, kind in _FAILED:
+            if pattern.match(tool.output or ""):
+                return Failure(kind, text)
+    if tool.status == "failed":
+        return Failure("mcp_error" if tool.kind == "McpToolCall" else "tool_error", text)
+    return None
+
+
+def _without_result(
+    turn: TurnDraft, tool: ToolDraft, hook: HookTimes, cell: Optional[ToolDraft]
+) -> tuple[ToolStatus, Optional[Failure]]:
+    """Neither item nor output: hooks, the cell around it, and the turn's end have to tell."""
+    told = cell.output if cell is not None else None
+    if told is not None and _BAD_PATCH in told and tool.name == "apply_patch":
+        return "error", Failure("apply_patch", told[told.index(_BAD_PATCH) :])
+    if hook.post_ns is not None:
+        # The hook comes for a command however it went, for all others only on success.
+        return ("unknown" if hook.name == "Bash" else "ok"), None
+    agent = turn.agents.get(tool.agent_id or "")
+    if turn.end is None or (agent is not None and agent.running):
+        return "running", None
+    if turn.end.status == "completed":
+        return "unknown", None
+    return "interrupted", Failure("interrupted", None)
+
+
+# -- contents
+
+
+def _output(tool: ToolDraft, hook: HookTimes) -> Optional[str]:
+    """What the model got; of a call that no model made, what the tool wrote."""
+    if tool.output is not None:
+        return tool.output
+    if tool.item_output is not None or tool.kind is not None:
+        return tool.item_output
+    response = hook.response
+    return response if response is None or isinstance(response, str) else r_.json_text(response)
+
+
+def _result(tool: ToolDraft) -> Any:
+    """The structured result; with what a command wrote after its call had come back."""
+    late = tool.item_ended_ns is not None and "\nProcess running with" in (tool.output or "")
+    if late and isinstance(tool.result, dict):
+        return {**tool.result, "output": tool.item_output}
+    return tool.result
+
+
+# -- when
+
+
+def _interval(
+    turn: TurnDraft, tool: ToolDraft, hook: HookTimes, status: ToolStatus
+) -> tuple[Optional[int], Optional[int]]:
+    start = hook.pre_ns if hook.pre_ns is not None else tool.asked_ns
+    if start is None:
+        start = tool.item_started_ns
+    end = tool.item_ended_ns
+    if end is None or status in ("interrupted", "denied"):
+        end = tool.output_ns if tool.output_ns is not None else hook.post_ns
+    if end is None and status != "running" and turn.end is not None:
+        end = max(turn.end.at_ns, start or 0)
+    if start is not None and end is not None and end < start:
+        # Hook and file disagree on the clock; what the file says stands.
+        start = min(tool.asked_ns if tool.asked_ns is not None else end, end)
+    return start, end
+
+
+def _wait(tool: ToolDraft, hook: HookTimes, end_ns: Optional[int]) -> Optional[int]:
+    """How long a person was waited for: from the dialog until the command's own time began."""
+    if hook.wait_ns is None or end_ns is None:
+        return None
+    until = end_ns
+    if tool.item_ended_ns is not None and tool.duration_ns is not None:
+        until = tool.item_ended_ns - tool.duration_ns
+    return max(0, until - hook.wait_ns)
+
+
+# -- code cells
+
+
+def _cell_of(turn: TurnDraft, tool: ToolDraft, hook: HookTimes) -> Optional[ToolDraft]:
+    """The code cell that made a call: only time and source tell."""
+    if tool.asked or not tool.tool_use_id.startswith(NESTED):
+        return None
+    at_ns = hook.pre_ns if hook.pre_ns is not None else tool.item_started_ns
+    around = [
+        cell
+        for cell in (turn.tools[cell_id] for cell_id in turn.cells[-CELLS_LOOKED_AT:])
+        if cell.agent_id == tool.agent_id and _is_around(cell, at_ns)
+    ]
+    source = _source(tool, hook)
+    for cell in around:
+        if source and source in str(cell.input):
+            return cell
+    return around[-1] if around else None
+
+
+def _is_around(cell: ToolDraft, at_ns: Optional[int]) -> bool:
+    if at_ns is None or (cell.asked_ns or 0) > at_ns:
+        return False
+    over = cell.output_ns is not None and not (cell.output or "").startswith(_RUNNING_CELL)
+    return not over or at_ns <= (cell.output_ns or 0)
+
+
+def _source(tool: ToolDraft, hook: HookTimes) -> Optional[str]:
+    """What the code must hold if it made this call."""
+    for asked in (tool.input, hook.input):
+        told = r_.mapping(asked)
+        text = r_.string(told.get("cmd")) or r_.string(told.get("command"))
+        if text is not None:
+            return text.partition("\n")[0]
+    return None
