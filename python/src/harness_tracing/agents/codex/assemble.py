@@ -130,10 +130,11 @@ def hooks_alone(r: Reading, turn: TurnDraft) -> list[HookTimes]:
 
 
 def moments(turn: TurnDraft) -> Iterable[MomentDraft]:
-    """The turn's moments; compactions by hooks only where no rollout tells them."""
+    """The turn's moments; those of hooks only where it is over and no rollout tells them."""
     yield from turn.moments.values()
-    if not turn.has_lines:
-        yield from (m for m in turn.compacting if m.moment_id not in turn.moments)
+    if not turn.has_lines and turn.end is not None:
+        yield from turn.compacting
+        yield from turn.steering
 
 
 def _call(turn: TurnDraft, call: CallDraft) -> ModelCall:

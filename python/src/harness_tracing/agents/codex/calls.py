@@ -151,6 +151,8 @@ def drop(r: Reading, thread: Thread, turn: TurnDraft, at_ns: Optional[int], cut:
         r.gap(turn, "tokens of a reply cut short", "Codex writes none for it")
     if call.tools:
         fail(r, thread, turn, Failure("interrupted", "the reply was cut short"), at_ns)
+    elif thread.count is not None:
+        thread.count += 1
     thread.call = None
 
 
@@ -177,9 +179,9 @@ def compacted(
 
 
 def new_compaction(r: Reading, thread: Thread, turn: TurnDraft, at_ns: int) -> MomentDraft:
-    """The next compaction of a turn."""
-    number = 1 + sum(moment.kind == "compaction" for moment in turn.moments.values())
-    moment = MomentDraft(f"compaction:{number}", "compaction", at_ns, agent_id=r.agent_id(thread))
+    """A compaction of a turn, named by its time: a file read again tells the same one."""
+    moment_id = f"compaction:{at_ns}"
+    moment = MomentDraft(moment_id, "compaction", at_ns, agent_id=r.agent_id(thread))
     turn.moments[moment.moment_id] = moment
     r.touch(turn, "moment:" + moment.moment_id)
     return moment

@@ -119,14 +119,19 @@ class End:
 
 @dataclass
 class TurnDraft:
-    """A turn of the main thread while it is not closed. `cells` are its calls that run code."""
+    """A turn of the main thread while it is not closed. `cells` are its calls that run code.
+
+    `compacting` and `steering` are what hooks told: they stand for what no rollout tells.
+    """
 
     turn_id: str
     number: int
     started_ns: Optional[int] = None
     hook_ns: Optional[int] = None
     prompt: Optional[str] = None
+    prompt_id: Optional[str] = None
     hook_prompt: Optional[str] = None
+    hook_prompt_ns: Optional[int] = None
     response: Optional[str] = None
     hook_response: Optional[str] = None
     model: Optional[str] = None
@@ -139,6 +144,7 @@ class TurnDraft:
     agents: dict[str, AgentDraft] = field(default_factory=dict)
     moments: dict[str, MomentDraft] = field(default_factory=dict)
     compacting: list[MomentDraft] = field(default_factory=list)
+    steering: list[MomentDraft] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     answered_ns: Optional[int] = None

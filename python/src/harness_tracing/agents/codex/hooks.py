@@ -17,6 +17,9 @@ from harness_tracing.agents.codex.drafts import HookTimes, MomentDraft, TurnDraf
 
 Payload = Mapping[str, Any]
 
+# Two hooks of one event, registered twice, are that near to each other.
+TWICE_NS = 10**9
+
 
 def feed_hook(r: Reading, event: HookEvent) -> None:
     """Take in one hook event."""
@@ -76,12 +79,17 @@ def _prompt(r: Reading, payload: Payload, agent_id: Optional[str], at_ns: int) -
         if other is not turn and not other.has_lines and other.end is None:
             ends.end_by_evidence(r, other, "")
     text = r_.string(payload.get("prompt"))
-    if turn.hook_prompt is None:
-        turn.hook_prompt = text
-    elif not turn.has_lines and text is not None:
+    if turn.hook_prompt_ns is None:
+        turn.hook_prompt, turn.hook_prompt_ns = text, at_ns
+    elif text != turn.hook_prompt or at_ns - turn.hook_prompt_ns > TWICE_NS:
         moment = MomentDraft(f"prompt:{at_ns}", "prompt", at_ns, details={"text": text})
-        turn.moments[moment.moment_id] = moment
-        r.touch(turn, "moment:" + moment.moment_id)
+        if not any(_is_same(moment, told) for told in turn.steering):
+            turn.steering.append(moment)
+
+
+def _is_same(moment: MomentDraft, told: MomentDraft) -> bool:
+    """Whether two hooks of one event told it: two registrations."""
+    return moment.details == told.details and moment.at_ns - told.at_ns <= TWICE_NS
 
 
 def _pre_tool(r: Reading, payload: Payload, agent_id: Optional[str], at_ns: int) -> None:
@@ -142,12 +150,10 @@ def _permission(r: Reading, payload: Payload, agent_id: Optional[str], at_ns: in
 
 def _pre_compact(r: Reading, payload: Payload, agent_id: Optional[str], at_ns: int) -> None:
     turn = _turn(r, payload, agent_id, at_ns)
-    if turn is not None:
-        number = len(turn.compacting) + 1
-        moment = MomentDraft(f"compaction:{number}", "compaction", at_ns, agent_id=agent_id)
-        moment.details["trigger"] = payload.get("trigger")
+    moment = MomentDraft(f"compaction:{at_ns}", "compaction", at_ns, agent_id=agent_id)
+    moment.details["trigger"] = payload.get("trigger")
+    if turn is not None and not any(_is_same(moment, told) for told in turn.compacting):
         turn.compacting.append(moment)
-        r.touch(turn, "moment:" + moment.moment_id)
 
 
 def _post_compact(r: Reading, payload: Payload, agent_id: Optional[str], at_ns: int) -> None:
@@ -155,7 +161,6 @@ def _post_compact(r: Reading, payload: Payload, agent_id: Optional[str], at_ns: 
     if turn is not None:
         for moment in turn.compacting[-1:]:
             moment.ended_at_ns = at_ns
-            r.touch(turn, "moment:" + moment.moment_id)
 
 
 def _agent_start(r: Reading, payload: Payload, agent_id: Optional[str], at_ns: int) -> None:

@@ -64,8 +64,8 @@ def said_by_user(
     if agent_id is not None:
         agent = r.agent(turn, agent_id)
         agent.prompt = agent.prompt or text
-    elif turn.prompt is None:
-        turn.prompt = text
+    elif turn.prompt_id in (None, item_id):
+        turn.prompt, turn.prompt_id = text, item_id
         r.touch(turn)
     else:
         _add(r, turn, MomentDraft(item_id, "prompt", at_ns, details={"text": text}))

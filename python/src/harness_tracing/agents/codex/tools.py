@@ -51,7 +51,7 @@ def build_tool(turn: TurnDraft, tool: ToolDraft, times: Optional[HookTimes]) -> 
         ended_at_ns=end,
         status=status,
         call_id=tool.call_id,
-        input=tool.input if tool.asked or hook.input is None else hook.input,
+        input=tool.input if tool.input is not None else hook.input,
         output=_output(tool, hook),
         result=_result(tool),
         waited_ns=wait,
