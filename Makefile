@@ -9,6 +9,7 @@ SHELL := /bin/sh
 PY      := .venv/bin/python
 PYTEST  := $(PY) -m pytest
 CLAUDE  := .e2e/node_modules/.bin/claude
+CURSOR  := .e2e/cursor/node_modules/@cursor/sdk/package.json
 SOURCES := python/src tests tools demo bench
 ARGS    ?=
 
@@ -27,12 +28,19 @@ setup-39:
 	@PYTHON= sh tools/make_venv.sh .venv-39 3.9 || sh tools/missing_python.sh 3.9
 
 .PHONY: setup-e2e
-setup-e2e: $(CLAUDE) ## install the real Claude Code from npm into .e2e/
+setup-e2e: $(CLAUDE) $(CURSOR) ## install the real Claude Code from npm into .e2e/
 
 $(CLAUDE): tests/e2e/package.json tests/e2e/package-lock.json
 	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
 	@mkdir -p .e2e && cp tests/e2e/package.json tests/e2e/package-lock.json .e2e/
 	npm ci --prefix .e2e --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# No lock: which of its platform packages a registry has differs; the versions are exact.
+$(CURSOR): tests/e2e/cursor/package.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
+	@mkdir -p .e2e/cursor && cp tests/e2e/cursor/package.json .e2e/cursor/
+	npm install --prefix .e2e/cursor --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # --- see it --------------------------------------------------------------------------

@@ -132,8 +132,10 @@ class Played:
 
     def die(self) -> Played:
         """The agent's process is gone."""
-        self.reader.tick(self.now_ns, False)
-        self.stored.take(self.reader)
+        for _ in range(2):
+            self.reader.tick(self.now_ns, False)
+            self.stored.take(self.reader)
+            self.now_ns += 6 * SECOND
         return self
 
     @property

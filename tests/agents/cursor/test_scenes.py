@@ -350,6 +350,18 @@ def test_a_dead_agent_ends_its_turn_at_the_last_evidence() -> None:
     assert played.stored.session.end_reason == "died"
 
 
+def test_a_tool_end_may_come_from_a_hook_that_outlives_its_agent() -> None:
+    *before, late = shell(100, "t1", "ls")
+    played = Played(prompt(0), *before, answer(500), stop(510))
+
+    played.reader.tick(played.now_ns, False)
+    assert played.reader.pending()
+    played.feed(late).die()
+
+    assert [(call.status, call.result) for call in played.tools] == [("ok", {"exitCode": 0})]
+    assert not played.reader.pending()
+
+
 def test_a_session_that_is_closed_in_the_ide_closes_its_turn() -> None:
     closed = {"reason": "user_close", "final_status": "completed", "duration_ms": 0}
     played = Played(prompt(0), event("sessionEnd", 500, **closed)).wait(3)

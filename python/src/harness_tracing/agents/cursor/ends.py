@@ -92,3 +92,11 @@ def session_is_over(r: Reading) -> bool:
         return False
     late = any(is_running(turn) for turn in r.state.turns.values())
     return now_ns - max(seen_ns, r.state.active_ns) >= (LATE_NS if late else SETTLE_NS)
+
+
+def late_ones_may_come(r: Reading) -> bool:
+    """Whether a tool call's end, told by a hook that nobody waits for, may be on its way."""
+    return any(
+        is_running(turn) and r.state.now_ns - turn.active_ns < LATE_NS
+        for turn in r.state.turns.values()
+    )

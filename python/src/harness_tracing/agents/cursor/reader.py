@@ -37,6 +37,7 @@ class CursorReader:
 
     def __init__(self, state: State) -> None:
         self._r = Reading(state)
+        self._dying = False
 
     @classmethod
     def resume(cls, session_id: str, project: str, snapshot: Optional[bytes]) -> CursorReader:
@@ -96,7 +97,9 @@ class CursorReader:
     def tick(self, now_ns: int, agent_alive: bool) -> None:
         """Let time pass; closes what has waited long enough."""
         self.time_is(now_ns)
-        if not agent_alive:
+        # Hooks outlive the process that started them: what they tell may still come.
+        self._dying = not agent_alive and ends.late_ones_may_come(self._r)
+        if not agent_alive and not self._dying:
             self.close(now_ns, "died")
         elif ends.session_is_over(self._r):
             self.close(self._r.state.ended_ns or now_ns, "ended")
@@ -215,7 +218,8 @@ class CursorReader:
 
     def pending(self) -> bool:
         """Whether something waits to be told final that moments alone will settle."""
-        return self._r.state.end_seen_ns is not None or ends.settles_soon(self._r)
+        ended = self._dying or self._r.state.end_seen_ns is not None
+        return ended or ends.settles_soon(self._r)
 
     def snapshot(self, clean: Callable[[Message], Message]) -> bytes:
         """The state from which a new reader goes on; messages in it have gone through `clean`."""
