@@ -8,6 +8,7 @@ to it can still come.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Optional
 
 from harness_tracing.agents.codex.core import Reading
@@ -56,7 +57,7 @@ def thread_ended(
 def end_by_evidence(r: Reading, turn: TurnDraft, why: str) -> None:
     """End a turn that did not end itself: at its last evidence, as that evidence tells."""
     status: TurnStatus = "completed" if _answered(turn) else "interrupted"
-    at_ns = max(turn.last_ns, turn.stop_ns or 0, turn.interrupt_ns or 0)
+    at_ns = max(turn.last_ns, turn.stop_ns or 0, turn.interrupt_ns or 0, *_hook_times(r, turn))
     turn.end = End(status, at_ns, r.state.now_ns, own=False)
     if turn.has_lines:
         r.gap(turn, "end of the turn", why)
@@ -66,6 +67,13 @@ def end_by_evidence(r: Reading, turn: TurnDraft, why: str) -> None:
     for step in (*(f"tool:{t}" for t in turn.tools), *(f"agent:{a}" for a in turn.agents)):
         r.touch(turn, step)
     r.touch(turn)
+
+
+def _hook_times(r: Reading, turn: TurnDraft) -> Iterator[int]:
+    for times in r.state.hooks.values():
+        if times.tool_use_id in turn.tools or r.hook_turn(times) is turn:
+            known = (times.pre_ns, times.wait_ns, times.post_ns)
+            yield from (at for at in known if at is not None)
 
 
 def _answered(turn: TurnDraft) -> bool:

@@ -22,6 +22,8 @@ _NAMES = {
     "ImageGeneration": "image_generation_call",
 }
 _NO_TOOLS = ("Plan", "Reasoning")
+# A command that the user typed after `!`: a turn of its own, without a prompt.
+TYPED = "user_shell"
 _STARTS = ("spawn_agent", "resume_agent", "send_input")
 
 
@@ -115,7 +117,12 @@ def _compaction(
     else:
         moment = calls.new_compaction(r, thread, turn, started_ns)
     moment.at_ns, moment.ended_at_ns = started_ns, ended_ns
+    thread.input_ns = ended_ns
     r.touch(turn, "moment:" + moment.moment_id)
+    for call in list(turn.calls.values())[-1:]:
+        if call.moment_id == moment.moment_id:
+            call.started_ns = max(started_ns, call.started_ns or 0)
+            r.touch(turn, "call:" + call.call_id)
 
 
 # -- tools
@@ -136,6 +143,8 @@ def _tool_item(
     tool = r.tool(turn, item_id, _name(kind, item))
     if not known:
         tool.agent_id, tool.input = r.agent_id(thread), _input(kind, item)
+        if item.get("source") == TYPED and turn.prompt is None:
+            turn.prompt = "! " + str(r_.mapping(tool.input).get("cmd"))
     tool.kind = kind
     tool.item_started_ns, tool.item_ended_ns = times
     if kind != "SubAgentActivity":

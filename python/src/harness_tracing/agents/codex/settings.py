@@ -20,8 +20,12 @@ FILE_NAME = "arize-env.sh"
 # Such a file is some hundred bytes; what is larger is something else.
 _LARGEST = 1_000_000
 _ASSIGNMENT = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
-# What a shell would replace or run; between single quotes it is text.
-_NEEDS_A_SHELL = re.compile(r"[$`]")
+_COMMENT = re.compile(r"(?:^|\s)#.*$")
+_SINGLE_QUOTED = re.compile(r"'[^']*'")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+# What a shell would replace or run, within double quotes and outside of all quotes.
+_REPLACED = re.compile(r"[$`]")
+_ACTIVE = re.compile(r"[;&|<>()]|=~")
 
 
 def settings_env(env: Mapping[str, str]) -> Mapping[str, str]:
@@ -84,13 +88,14 @@ def parse(text: str, name: str = FILE_NAME) -> dict[str, str]:
 
 
 def _assignment(line: str) -> Optional[dict[str, str]]:
+    if _needs_a_shell(line):
+        return None
     try:
         words = shlex.split(line, comments=True)
     except ValueError:
         return None
-    if words and words[0] == "export":
-        words = words[1:]
-    if not words or _NEEDS_A_SHELL.search(re.sub(r"'[^']*'", "", line)):
+    words = words[1:] if words[:1] == ["export"] else words
+    if not words:
         return None
     found = {}
     for word in words:
@@ -99,3 +104,13 @@ def _assignment(line: str) -> Optional[dict[str, str]]:
             return None
         found[match[1]] = match[2]
     return found
+
+
+def _needs_a_shell(line: str) -> bool:
+    plain = _SINGLE_QUOTED.sub("''", line)
+    outside = _COMMENT.sub("", _QUOTED.sub('""', plain)).strip()
+    inside = _QUOTED.findall(plain)
+    return bool(
+        _ACTIVE.search(outside[:-1] if outside.endswith(";") else outside)
+        or any(_REPLACED.search(text) for text in (outside, *inside))
+    )

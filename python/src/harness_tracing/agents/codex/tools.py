@@ -11,6 +11,8 @@ from harness_tracing.model import Failure, ToolCall, ToolStatus
 
 NO_TIMES = HookTimes("", "")
 NESTED = "exec-"
+# Asks for more output of a command that runs on: how that ends is told of the command itself.
+POLL = "write_stdin"
 CELLS_LOOKED_AT = 50
 MESSAGE_CHARACTERS = 2000
 _HOOK_NAMES = {"Bash": "exec_command"}
@@ -20,13 +22,13 @@ _BAD_PATCH = "apply_patch verification failed"
 _ABORTED = re.compile(r"^(?:Wall time: .*\n)?aborted by user")
 # What Codex gives the model in place of a result; the rollout marks none of them as failed.
 _DENIED = re.compile(
-    r"^(?:approval policy is \w+; reject command|Command blocked by PreToolUse hook"
-    r"|exec command rejected by user|patch rejected by user|rejected by user"
-    r"|user (?:rejected|cancelled) MCP tool call)",
+    r"^(?:[^\n]{0,80}; reject command|(?:Command|Tool call) blocked by PreToolUse hook"
+    r"|(?:exec command |patch )?rejected by user|user (?:rejected|cancelled) MCP tool call)",
     re.I,
 )
 _FAILED = (
     (re.compile(r"^unsupported call: "), "unknown_tool"),
+    (re.compile(r"^command timed out after"), "timeout"),
     (re.compile(r"^failed to parse function arguments"), "invalid_arguments"),
     (re.compile(rf"^{_BAD_PATCH}"), "apply_patch"),
     (re.compile(rf"^{_FAILED_CELL}"), "script_error"),
@@ -42,7 +44,7 @@ def build_tool(turn: TurnDraft, tool: ToolDraft, times: Optional[HookTimes]) -> 
     hook = times or NO_TIMES
     cell = _cell_of(turn, tool, hook)
     status, error = _outcome(turn, tool, hook, cell)
-    start, end = _interval(turn, tool, hook, status)
+    start, end = _interval(turn, tool, hook, status, cell)
     wait = _wait(tool, hook, end)
     return ToolCall(
         tool_use_id=tool.tool_use_id,
@@ -108,7 +110,9 @@ def _outcome(
 
 def _failure(tool: ToolDraft) -> Optional[Failure]:
     text = tool.output if tool.output is not None else tool.item_output
-    code = tool.exit_code if tool.exit_code is not None else r_.exit_code(tool.output)
+    code = tool.exit_code
+    if code is None and tool.name != POLL:
+        code = r_.exit_code(tool.output)
     if code:
         said = tool.item_output if tool.item_output is not None else text
         return Failure("exit_code", f"Exit code {code}\n{(said or '')[-MESSAGE_CHARACTERS:]}")
@@ -164,7 +168,11 @@ def _result(tool: ToolDraft) -> Any:
 
 
 def _interval(
-    turn: TurnDraft, tool: ToolDraft, hook: HookTimes, status: ToolStatus
+    turn: TurnDraft,
+    tool: ToolDraft,
+    hook: HookTimes,
+    status: ToolStatus,
+    cell: Optional[ToolDraft],
 ) -> tuple[Optional[int], Optional[int]]:
     start = hook.pre_ns if hook.pre_ns is not None else tool.asked_ns
     if start is None:
@@ -172,6 +180,8 @@ def _interval(
     end = tool.item_ended_ns
     if end is None or status in ("interrupted", "denied"):
         end = tool.output_ns if tool.output_ns is not None else hook.post_ns
+    if end is None and cell is not None and _is_over(cell):
+        end = cell.output_ns
     if end is None and status != "running" and turn.end is not None:
         end = max(turn.end.at_ns, start or 0)
     if start is not None and end is not None and end < start:
@@ -213,8 +223,11 @@ def _cell_of(turn: TurnDraft, tool: ToolDraft, hook: HookTimes) -> Optional[Tool
 def _is_around(cell: ToolDraft, at_ns: Optional[int]) -> bool:
     if at_ns is None or (cell.asked_ns or 0) > at_ns:
         return False
-    over = cell.output_ns is not None and not (cell.output or "").startswith(_RUNNING_CELL)
-    return not over or at_ns <= (cell.output_ns or 0)
+    return not _is_over(cell) or at_ns <= (cell.output_ns or 0)
+
+
+def _is_over(cell: ToolDraft) -> bool:
+    return cell.output_ns is not None and not (cell.output or "").startswith(_RUNNING_CELL)
 
 
 def _source(tool: ToolDraft, hook: HookTimes) -> Optional[str]:
