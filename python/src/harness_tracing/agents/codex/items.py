@@ -33,8 +33,8 @@ def feed_item(r: Reading, thread: Thread, payload: Value, item: Value, at_ns: in
     started_ns = r_.ms_ns(payload.get("started_at_ms")) or at_ns
     ended_ns = r_.ms_ns(payload.get("completed_at_ms")) or at_ns
     turn = _turn_of(r, thread, r_.string(payload.get("turn_id")))
-    if turn is None or _outlived(turn, item_id, ended_ns):
-        _late(r, turn, item_id, item, ended_ns)
+    if turn is None or _outlived(r, thread, turn, item, ended_ns):
+        _late(r, turn, item_id, item, (started_ns, ended_ns))
         return
     if thread.running:
         r.mark(turn, at_ns)
@@ -250,18 +250,19 @@ def _turn_of(r: Reading, thread: Thread, turn_id: Optional[str]) -> Optional[Tur
     return turn
 
 
-def _outlived(turn: TurnDraft, tool_id: str, ended_ns: int) -> bool:
-    """Whether a tool of the main agent ended after its turn had."""
-    tool, end = turn.tools.get(tool_id), turn.end
-    if tool is None or end is None or tool.agent_id is not None:
+def _outlived(r: Reading, thread: Thread, turn: TurnDraft, item: Value, ended_ns: int) -> bool:
+    """Whether a command of the main agent ended after its turn had."""
+    if item.get("type") != "CommandExecution" or r.agent_id(thread) is not None:
         return False
-    return ended_ns > end.at_ns
+    return turn.end is not None and ended_ns > turn.end.at_ns
 
 
-def _late(r: Reading, turn: Optional[TurnDraft], tool_id: str, item: Value, ended_ns: int) -> None:
+def _late(
+    r: Reading, turn: Optional[TurnDraft], tool_id: str, item: Value, times: tuple[int, int]
+) -> None:
     """A command that ran on after its turn has ended: told in the turn that runs then."""
     turn_id = r.state.left_tools.pop(tool_id, None)
-    if turn is not None and is_left_running(turn.tools[tool_id]):
+    if turn is not None and _left_behind(r, turn, tool_id, item, times[0]):
         turn_id = turn.turn_id
     if turn_id is None:
         return
@@ -272,10 +273,20 @@ def _late(r: Reading, turn: Optional[TurnDraft], tool_id: str, item: Value, ende
         "status": item.get("status"),
         "output": item.get("aggregated_output"),
     }
-    moment = MomentDraft(f"late:{tool_id}", "background_command_ended", ended_ns, details=details)
+    moment = MomentDraft(f"late:{tool_id}", "background_command_ended", times[1], details=details)
     running = r.current(r.main)
     if running is not None and running.end is None:
         _add(r, running, moment)
     else:
         moment.between_turns = True
         r.state.waiting_moments[moment.moment_id] = moment
+
+
+def _left_behind(r: Reading, turn: TurnDraft, tool_id: str, item: Value, started_ns: int) -> bool:
+    """Whether a turn that is over, but not told yet, completed while the command ran."""
+    if tool_id not in turn.tools:
+        tool = r.tool(turn, tool_id, _name("CommandExecution", item))
+        tool.input, tool.item_started_ns = _input("CommandExecution", item), started_ns
+    tool = turn.tools[tool_id]
+    completed = turn.end is not None and turn.end.status == "completed"
+    return completed and (tool.output is None or is_left_running(tool))

@@ -30,7 +30,7 @@ from harness_tracing.agents.codex.drafts import State, Thread, TurnDraft
 from harness_tracing.agents.codex.hooks import feed_hook
 from harness_tracing.agents.codex.lines import feed_line
 from harness_tracing.agents.codex.tools import is_left_running
-from harness_tracing.model import Message
+from harness_tracing.model import Message, ToolCall
 
 MAIN = "main"
 _THREAD = "thread:"
@@ -158,9 +158,9 @@ class CodexReader:
         turn.closed = True
         if turn.left_running:
             r.state.headers[turn.turn_id] = assemble.header_of(final)
-        for tool_id, tool in turn.tools.items():
-            if is_left_running(tool):
-                r.state.left_tools[tool_id] = turn.turn_id
+        for step in final.steps:
+            if isinstance(step, ToolCall) and (step.status == "unknown" or _was_left(turn, step)):
+                r.state.left_tools[step.tool_use_id] = turn.turn_id
         self._remember(turn)
 
     def _remember(self, turn: TurnDraft) -> None:
@@ -256,6 +256,10 @@ class CodexReader:
         ]
         return min(times) if times else None
 
+    def parts(self) -> Iterable[str]:
+        """None: sub-agents' events name the session they belong to."""
+        return ()
+
     def session_over(self) -> bool:
         """Whether SessionEnd came and everything of the session has been told."""
         return self._r.state.ended_ns is not None and self._r.state.end_seen_ns is None
@@ -269,6 +273,11 @@ class CodexReader:
         for thread in self._r.state.threads.values():
             thread.inputs = [clean(message) for message in thread.inputs]
         return msgspec.json.encode(self._r.state)
+
+
+def _was_left(turn: TurnDraft, step: ToolCall) -> bool:
+    tool = turn.tools.get(step.tool_use_id)
+    return tool is not None and is_left_running(tool)
 
 
 def _days(thread_id: str) -> Iterator[str]:

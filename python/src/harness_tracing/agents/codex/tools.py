@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, Optional
 
 from harness_tracing.agents.codex import rollout as r_
@@ -41,7 +42,7 @@ _FAILED = (
 
 def build_tool(turn: TurnDraft, tool: ToolDraft, times: Optional[HookTimes]) -> ToolCall:
     """A tool call: content from the rollout, exact times from hooks."""
-    hook = times or NO_TIMES
+    hook = _within(turn, times or NO_TIMES)
     cell = _cell_of(turn, tool, hook)
     status, error = _outcome(turn, tool, hook, cell)
     start, end = _interval(turn, tool, hook, status, cell)
@@ -64,6 +65,14 @@ def build_tool(turn: TurnDraft, tool: ToolDraft, times: Optional[HookTimes]) -> 
         mcp_server=tool.mcp_server or _server(tool.name),
         parent_tool_use_id=None if cell is None else cell.tool_use_id,
     )
+
+
+def _within(turn: TurnDraft, hook: HookTimes) -> HookTimes:
+    """What hooks told of a tool before its turn had ended: a command may run on after that."""
+    post_ns, end = hook.post_ns, turn.end
+    if post_ns is None or end is None or not turn.has_lines or post_ns <= end.at_ns:
+        return hook
+    return replace(hook, post_ns=None, response=None)
 
 
 def hook_tool(times: HookTimes) -> ToolDraft:
