@@ -60,7 +60,12 @@ def said_by_user(
     r: Reading, thread: Thread, turn: TurnDraft, item_id: str, text: Optional[str], at_ns: int
 ) -> None:
     """A prompt, or a message that came while the turn ran."""
-    if thread.folded or text is None:
+    if text is None:
+        return
+    if thread.folded:
+        # What Codex asks the reviewer is all there is of a review's prompt.
+        turn.prompt = turn.prompt or text
+        r.touch(turn)
         return
     agent_id = r.agent_id(thread)
     if agent_id is not None:
