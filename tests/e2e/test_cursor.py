@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,12 +117,27 @@ def delegate(run: Run) -> None:
     run.ends()
 
 
+def local(run: Run) -> None:
+    """A sub-agent that the runtime works on itself, in a conversation of its own."""
+    own, path = str(uuid.uuid4()), run.prompt.split()[1]
+    about = {1: own, 2: "generalPurpose"}
+    task = f"work {path}"
+    started = {**about, 3: task, 4: run.conversation_id, 5: "task-1", **run.ids(9)}
+    run.hook(backend.SUBAGENT_START, started)
+    asked = {1: "task-1", 2: "generalPurpose", 3: backend.MODEL, 4: task, 6: own}
+    run.execute(backend.SUBAGENT, {**asked, 9: run.conversation_id})
+    ended = {**about, 3: "completed", 4: 25, 6: run.conversation_id, 20: own, **run.ids(12)}
+    run.hook(backend.SUBAGENT_STOP, ended)
+    run.answers("It did.")
+    run.ends()
+
+
 def slow(run: Run) -> None:
     """A command that is cut short."""
     run.shell(f"touch {run.prompt.split()[1]}; sleep 30", "ignored")
 
 
-SCRIPTS = {"hello": hello, "work": work, "delegate": delegate, "slow": slow}
+SCRIPTS = {"hello": hello, "work": work, "delegate": delegate, "local": local, "slow": slow}
 
 
 @pytest.fixture
@@ -188,6 +204,20 @@ def test_a_subagent_hangs_below_its_call_and_a_compaction_is_told(cursor: Cursor
     assert (task["tool.name"], task["tool.id"], agent.parent_id) == ("Task", "task-1", task.id)
     assert (agent["input.value"], agent["output.value"]) == ("Look around.", "All quiet.")
     assert [span.json["name"] for span in spans if span.kind == "CHAIN"] == ["compaction"]
+
+
+def test_what_a_subagent_does_in_its_own_conversation_hangs_below_it(cursor: Cursor) -> None:
+    session, runs = cursor.run(f"local {cursor.project / 'a.py'}")
+
+    spans = cursor.spans(session, "calls")
+
+    assert [run["status"] for run in runs] == ["finished"]
+    [agent] = [span for span in spans if span.type == "subagent"]
+    inner = [span for span in spans if span.parent_id == agent.id]
+    assert tools(inner) == [("Read", "ok"), ("Write", "ok"), ("Shell", "ok"), ("Shell", "error")]
+    assert agent["output.value"] == "Done."
+    listed = json.loads(cursor.harness("sessions", "list", "--json"))
+    assert [each["session_id"] for each in listed] == [session]
 
 
 def test_a_command_cut_short_ends_in_its_turn_though_its_hook_comes_later(cursor: Cursor) -> None:

@@ -545,7 +545,7 @@ def test_a_compaction_is_a_moment_with_what_cursor_tells_of_it() -> None:
 def subagent(at_ms: float, name: str, **fields: object) -> HookEvent:
     """An event about the sub-agent that the call `task1` started."""
     told = {"subagent_id": "a1", "subagent_type": "explore", "task": "Find the tests."}
-    return event(name, at_ms, parent_conversation_id=CONVERSATION, **told, **fields)
+    return event(name, at_ms, parent_conversation_id=CONVERSATION, **{**told, **fields})
 
 
 TASK = {"subagent_type": "explore", "prompt": "Find the tests."}
@@ -733,3 +733,86 @@ def test_a_snapshot_keeps_what_late_events_need() -> None:
 
     assert [call.tool_use_id for call in again.tools] == ["t2"]
     assert again.turns[0].number == 1
+
+
+# -- sub-agents with a conversation of their own
+
+CHILD = "71cc77dd-7b6f-4b9f-ba32-93b3c642fd0e"
+
+
+def of_child(*events: HookEvent) -> list[HookEvent]:
+    """The events as they come from a conversation of the sub-agent's own."""
+    ids = {"conversation_id": CHILD, "generation_id": CHILD, "session_id": CHILD}
+    return [HookEvent(e.key, e.name, e.at_ns, {**(e.payload or {}), **ids}) for e in events]
+
+
+@pytest.mark.parametrize("named_at", ["start", "stop"])
+def test_events_of_a_subagents_own_conversation_hang_below_it(named_at: str) -> None:
+    own = {"subagent_id": CHILD} if named_at == "start" else {}
+    end = {"status": "completed", **(own or {"child_conversation_id": CHILD})}
+    edges = [
+        subagent(110, "subagentStart", tool_call_id="task1", **own),
+        subagent(900, "subagentStop", **end),
+    ]
+    inner = of_child(
+        event("afterAgentThought", 150, text="Where?"),
+        *shell(200, "t1", "ls"),
+        answer(600, "In tests.", input_tokens=50, output_tokens=3),
+    )
+    # Which conversation is the sub-agent's may be known only at its end.
+    order = [edges[0], *inner, edges[1]] if named_at == "start" else [*edges, *inner]
+    before = [prompt(0), *shell(50, "t0", "ls")]
+    after = [answer(1000, input_tokens=100, output_tokens=7), stop(1010)]
+    played = Played(*before, *order, *after).wait(3)
+
+    [turn], [agent] = played.turns, agents(played)
+    assert agent.response == "In tests."
+    assert [(c.tool_use_id, c.agent_id, c.status) for c in played.tools] == [
+        ("t0", None, "ok"),
+        ("task1", None, "ok"),
+        ("t1", agent.agent_id, "ok"),
+    ]
+    assert [m.agent_id for m in moments(played, "thinking")] == [agent.agent_id]
+    assert turn.response == "Done."
+    assert turn.usage == Usage(150, 10)
+    assert played.tools[0].output == "out of ls"
+
+
+def test_a_subagents_subagent_hangs_below_it() -> None:
+    ids = {"conversation_id": CHILD, "generation_id": "run-of-child"}
+    inner = {"subagent_id": "a2", "tool_call_id": "task2", "parent_conversation_id": CHILD}
+    played = Played(
+        prompt(0),
+        subagent(110, "subagentStart", subagent_id=CHILD, tool_call_id="task1"),
+        event("subagentStart", 200, **inner, **ids),
+        event("subagentStop", 300, status="completed", **inner, **ids),
+        subagent(400, "subagentStop", subagent_id=CHILD, status="completed"),
+        stop(500),
+    ).wait(3)
+
+    assert [(a.agent_id, a.parent_agent_id) for a in agents(played)] == [
+        (CHILD, None),
+        ("a2", CHILD),
+    ]
+    assert [(c.tool_use_id, c.agent_id) for c in played.tools] == [
+        ("task1", None),
+        ("task2", CHILD),
+    ]
+
+
+def test_a_conversation_that_nothing_announced_is_told_only_when_it_is_over() -> None:
+    reader = CursorReader.resume(CHILD, "order-pricing", None)
+    played = Played(*of_child(*shell(200, "t1", "ls"), answer(600, "Two.")), reader=reader)
+    assert played.turns == []
+    assert list(reader.parts()) == []
+
+    played.die()
+
+    assert [(turn.response, turn.status) for turn in played.turns] == [("Two.", "completed")]
+
+
+def test_a_session_asks_for_the_events_of_its_subagents_conversations() -> None:
+    ended = subagent(900, "subagentStop", child_conversation_id=CHILD)
+    played = Played(prompt(0), subagent(110, "subagentStart", tool_call_id="task1"), ended)
+
+    assert list(played.reader.parts()) == ["a1", CHILD]

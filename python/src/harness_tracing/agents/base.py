@@ -142,6 +142,9 @@ class Reader(Protocol):
     def pending(self) -> bool:
         """Whether something waits to be told final that moments alone will settle."""
 
+    def parts(self) -> Iterable[str]:
+        """Ids under which parts of this session are captured as sessions of their own."""
+
     def session_over(self) -> bool:
         """Whether the session has ended and everything of it has been told."""
 

@@ -90,11 +90,15 @@ def turn_of(r: Reading, turn: TurnDraft) -> Turn:
 
 
 def usage_of(turn: TurnDraft) -> Optional[Usage]:
-    """The turn's tokens: what stop says of it all, else what its answers say together."""
-    if turn.stop_usage is not None:
-        return turn.stop_usage
-    told = [said.usage for said in turn.responses if said.usage is not None]
-    return sum(told, Usage()) if told else None
+    """The turn's tokens: what stop says of it all, else what its answers say together.
+
+    A sub-agent with a conversation of its own is another run of Cursor's, with its own tokens.
+    """
+    own = turn.responses
+    told = [turn.stop_usage] if turn.stop_usage is not None else [said.usage for said in own]
+    told += [said.usage for agent in turn.agents.values() for said in agent.responses]
+    known = [usage for usage in told if usage is not None]
+    return sum(known, Usage()) if known else None
 
 
 def _prompt(turn: TurnDraft, segment: Optional[Segment]) -> Optional[str]:
@@ -134,7 +138,9 @@ def steps_of(r: Reading, turn: TurnDraft, segment: Optional[Segment]) -> tuple[S
         calls = [Call(told.tool_use_id or "", [told]) for told in segment.tools]
     agents = _agents(turn, calls)
     by_call = {agent.tool_use_id: agent.agent_id for agent in agents}
-    steps: list[Step] = [build_tool(call, turn, by_call.get(_parent(call))) for call in calls]
+    steps: list[Step] = [
+        build_tool(call, turn, _agent_id(call) or by_call.get(_parent(call))) for call in calls
+    ]
     known = {call.tool_use_id for call in calls}
     closed = {call.tool_use_id for call in calls if call.closed}
     for agent in agents:
@@ -145,6 +151,10 @@ def steps_of(r: Reading, turn: TurnDraft, segment: Optional[Segment]) -> tuple[S
 
 def _parent(call: Call) -> str:
     return next((e.parent_id for e in call.events if e.parent_id is not None), "")
+
+
+def _agent_id(call: Call) -> Optional[str]:
+    return next((e.agent_id for e in call.events if e.agent_id is not None), None)
 
 
 def _agents(turn: TurnDraft, calls: list[Call]) -> list[AgentDraft]:
@@ -173,6 +183,7 @@ def agent_steps(agent: AgentDraft, turn: TurnDraft, over: bool) -> tuple[Step, .
         input=built.input,
         output=agent.summary or agent.answer,
         error=agent.error,
+        agent_id=agent.parent_agent_id,
     )
     return task, Subagent(
         agent_id=agent.agent_id,
@@ -183,6 +194,7 @@ def agent_steps(agent: AgentDraft, turn: TurnDraft, over: bool) -> tuple[Step, .
         status=status,
         prompt=agent.task,
         response=agent.summary or agent.answer,
+        parent_agent_id=agent.parent_agent_id,
         background=agent.background,
         error=agent.error,
     )
@@ -198,6 +210,8 @@ def _agent_status(agent: AgentDraft, turn: TurnDraft, over: bool) -> TurnStatus:
 
 def _moments(turn: TurnDraft) -> list[Step]:
     moments: list[Step] = [_said("thinking", said) for said in turn.thoughts]
+    for agent in turn.agents.values():
+        moments += [_said("thinking", said, agent.agent_id) for said in agent.thoughts]
     moments += [_said("message", said) for said in turn.responses[:-1] if said.text]
     moments += [_said("prompt", said) for said in turn.queued]
     for compaction in turn.compactions:
@@ -211,11 +225,12 @@ def _moments(turn: TurnDraft) -> list[Step]:
     return moments
 
 
-def _said(kind: str, said: Said) -> Moment:
+def _said(kind: str, said: Said, agent_id: Optional[str] = None) -> Moment:
     details: dict[str, object] = {"text": said.text}
     if said.duration_ns is not None:
         details["duration_ms"] = said.duration_ns // 10**6
-    return Moment(kind, said.at_ns, f"{kind}-{said.at_ns}", details=details)
+    name = f"{kind}-{said.at_ns}"
+    return Moment(kind, said.at_ns, name, details=details, agent_id=agent_id)
 
 
 _ORDER = {ToolCall: 0, Subagent: 1, Moment: 2}

@@ -126,11 +126,13 @@ class Reading:
         segment = segment_of(self.state, turn)
         return bool(turn.responses) or (segment is not None and segment.answered)
 
-    def is_shown(self, turn: TurnDraft) -> bool:
+    def is_shown(self, turn: TurnDraft, over: bool = False) -> bool:
         """Whether a turn is told of: what began before tracing did is no turn of ours.
 
         Its tools alone do not make one, but where the conversation began under our eyes: then
-        the client announces no prompts.
+        the client announces no prompts. What the model said does once it is `over`: before that
+        it may turn out to be a sub-agent's.
         """
-        told = turn.prompt_ns is not None or turn.responses or turn.thoughts or turn.stop_ns
-        return bool(told or turn.announced or segment_of(self.state, turn) is not None)
+        told = turn.prompt_ns is not None or turn.stop_ns is not None or turn.announced
+        said = over and bool(turn.responses or turn.thoughts)
+        return told or said or segment_of(self.state, turn) is not None

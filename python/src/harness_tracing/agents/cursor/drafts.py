@@ -33,6 +33,7 @@ class ToolEvent:
     interrupted: bool = False
     denied: bool = False
     mcp_server: Optional[str] = None
+    agent_id: Optional[str] = None
 
     @property
     def begins(self) -> bool:
@@ -72,6 +73,10 @@ class AgentDraft:
     task: Optional[str] = None
     summary: Optional[str] = None
     answer: Optional[str] = None
+    conversation_id: Optional[str] = None
+    parent_agent_id: Optional[str] = None
+    thoughts: list[Said] = field(default_factory=list)
+    responses: list[Said] = field(default_factory=list)
     error: Optional[Failure] = None
     transcript: Optional[str] = None
 

@@ -95,8 +95,11 @@ def session_is_over(r: Reading) -> bool:
 
 
 def late_ones_may_come(r: Reading) -> bool:
-    """Whether a tool call's end, told by a hook that nobody waits for, may be on its way."""
+    """Whether a tool call's end, told by a hook that nobody waits for, may be on its way.
+
+    Or somebody who knows a turn that nothing announced as a sub-agent's.
+    """
     return any(
-        is_running(turn) and r.state.now_ns - turn.active_ns < LATE_NS
+        (is_running(turn) or not r.is_shown(turn)) and r.state.now_ns - turn.active_ns < LATE_NS
         for turn in r.state.turns.values()
     )

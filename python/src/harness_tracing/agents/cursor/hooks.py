@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable, Optional
 
 from harness_tracing.agents.base import HookEvent
-from harness_tracing.agents.cursor import late
+from harness_tracing.agents.cursor import late, parts
 from harness_tracing.agents.cursor import payloads as p
 from harness_tracing.agents.cursor.core import Reading
 from harness_tracing.agents.cursor.drafts import (
@@ -16,6 +16,7 @@ from harness_tracing.agents.cursor.drafts import (
     ToolEvent,
     TurnDraft,
 )
+from harness_tracing.agents.cursor.parts import note
 from harness_tracing.agents.cursor.payloads import Payload
 from harness_tracing.agents.cursor.tools import SAME_EVENT_NS
 
@@ -35,6 +36,9 @@ def feed_hook(r: Reading, event: HookEvent) -> None:
     payload = event.payload
     handler = _HANDLERS.get(event.name)
     if handler is None or (payload is not None and not p.is_cursors(payload)):
+        return
+    if parts.is_of_part(r, payload or {}) and not event.name.startswith("subagent"):
+        parts.feed_part(r, event, payload or {})
         return
     _session(r, event, payload or {})
     handler(r, event, payload or {})
@@ -69,7 +73,7 @@ def _on_prompt(r: Reading, event: HookEvent, payload: Payload) -> None:
     if turn is not None and turn.prompt_ns is not None:
         again = prompt == turn.prompt and event.at_ns - turn.prompt_ns <= SAME_EVENT_NS
         if own is not None and not again:
-            _note(turn.queued, Said(event.at_ns, prompt or ""))
+            note(turn.queued, Said(event.at_ns, prompt or ""))
         if own is not None or again:
             r.touch(turn, event.at_ns)
             return
@@ -101,16 +105,6 @@ def _awaiting(r: Reading, own: Optional[str], at_ns: int) -> Optional[TurnDraft]
     return turn if turn is not None and turn.stop_ns is None and turn.end is None else None
 
 
-def _note(told: list[Said], said: Said) -> bool:
-    """Add what is said, unless the same hook, registered twice, has told it already."""
-    for other in told:
-        if other.text == said.text and abs(other.at_ns - said.at_ns) <= SAME_EVENT_NS:
-            return False
-    told.append(said)
-    told.sort(key=lambda each: each.at_ns)
-    return True
-
-
 def _on_tool(r: Reading, event: HookEvent, payload: Payload) -> None:
     told = p.tool_event(event.name, event.at_ns, payload)
     if told is None:
@@ -120,9 +114,7 @@ def _on_tool(r: Reading, event: HookEvent, payload: Payload) -> None:
     if turn is None:
         late.tool_told(r, told, p.generation(payload))
         return
-    name = (told.event, told.tool_use_id)
-    if told.tool_use_id is None or name not in [(e.event, e.tool_use_id) for e in turn.tools]:
-        turn.tools.append(told)
+    parts.add_tool(turn, told)
     turn.cwd = turn.cwd or p.text(payload.get("cwd"))
     turn.model = turn.model or p.model(payload.get("model"))
     r.touch(turn, event.at_ns)
@@ -155,7 +147,8 @@ def _on_agent(r: Reading, event: HookEvent, payload: Payload) -> None:
     turn = next((t for t in r.state.turns.values() if agent_id in t.agents), None)
     if turn is None and late.agent_told(r, event, payload, agent_id):
         return
-    if turn is None:
+    turn = turn or parts.turn_of(r, payload)
+    if turn is None and not parts.is_of_part(r, payload):
         own, begins = p.generation(payload), event.name == "subagentStart"
         turn = r.place(own, event.at_ns, begins=begins)
     if turn is None:
@@ -163,6 +156,9 @@ def _on_agent(r: Reading, event: HookEvent, payload: Payload) -> None:
     call_id = p.text(payload.get("tool_call_id"))
     agent = turn.agents.setdefault(agent_id, AgentDraft(agent_id, call_id or f"task-{agent_id}"))
     agent.tool_use_id = call_id or agent.tool_use_id
+    above = parts.agent_of(turn, p.text(payload.get("parent_conversation_id")))
+    if above is not None and above is not agent:
+        agent.parent_agent_id = above.agent_id
     p.note_agent(agent, event.name, event.at_ns, payload)
     r.touch(turn, event.at_ns)
 
@@ -173,7 +169,7 @@ def _on_thought(r: Reading, event: HookEvent, payload: Payload) -> None:
     if turn is None or said is None:
         return
     took_ns = p.nanoseconds(payload.get("duration_ms"))
-    _note(turn.thoughts, Said(event.at_ns, said, took_ns))
+    note(turn.thoughts, Said(event.at_ns, said, took_ns))
     r.touch(turn, event.at_ns)
 
 
@@ -183,7 +179,7 @@ def _on_response(r: Reading, event: HookEvent, payload: Payload) -> None:
         return
     turn.model = p.model(payload.get("model")) or turn.model
     said = p.text(payload.get("text")) or ""
-    _note(turn.responses, Said(event.at_ns, said, usage=p.usage(payload)))
+    note(turn.responses, Said(event.at_ns, said, usage=p.usage(payload)))
     r.touch(turn, event.at_ns)
 
 
@@ -240,15 +236,7 @@ def _on_end(r: Reading, event: HookEvent, payload: Payload) -> None:
 _HANDLERS: dict[str, Callable[[Reading, HookEvent, Payload], None]] = {
     "sessionStart": _on_start,
     "beforeSubmitPrompt": _on_prompt,
-    "preToolUse": _on_tool,
-    "postToolUse": _on_tool,
-    "postToolUseFailure": _on_tool,
-    "beforeShellExecution": _on_tool,
-    "afterShellExecution": _on_tool,
-    "beforeMCPExecution": _on_tool,
-    "afterMCPExecution": _on_tool,
-    "beforeReadFile": _on_tool,
-    "afterFileEdit": _on_tool,
+    **dict.fromkeys(p.OF_TOOLS, _on_tool),
     "subagentStart": _on_agent,
     "subagentStop": _on_agent,
     "afterAgentThought": _on_thought,

@@ -25,6 +25,17 @@ STATUSES: dict[str, TurnStatus] = {
     "cancelled": "interrupted",
 }
 SHELL, MCP, READ, EDIT, OTHER = "shell", "mcp", "read", "edit", "other"
+OF_TOOLS = (
+    "preToolUse",
+    "postToolUse",
+    "postToolUseFailure",
+    "beforeShellExecution",
+    "afterShellExecution",
+    "beforeMCPExecution",
+    "afterMCPExecution",
+    "beforeReadFile",
+    "afterFileEdit",
+)
 _NO_EDITS = ("Read", "Grep", "List", "ReadLints", "Delete", "Glob")
 _INTERRUPTED = ("aborted", "interrupted", "cancelled", "canceled")
 
@@ -174,6 +185,7 @@ def note_agent(agent: AgentDraft, event: str, at_ns: int, payload: Payload) -> N
     agent.status = STATUSES.get(str(payload.get("status")))
     agent.summary = text(payload.get("summary"))
     agent.transcript = text(payload.get("agent_transcript_path"))
+    agent.conversation_id = text(payload.get("child_conversation_id"))
     message = text(payload.get("error_message"))
     if agent.status == "failed" or message is not None:
         agent.error = Failure("subagent_error", message)

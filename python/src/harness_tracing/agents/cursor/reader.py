@@ -20,7 +20,7 @@ from harness_tracing.agents.base import (
     TurnChange,
     WantedFile,
 )
-from harness_tracing.agents.cursor import assemble, ends, late, transcript
+from harness_tracing.agents.cursor import assemble, ends, late, parts, transcript
 from harness_tracing.agents.cursor.core import Reading
 from harness_tracing.agents.cursor.drafts import AgentDraft, ClosedTurn, State, TurnDraft
 from harness_tracing.agents.cursor.hooks import feed_hook
@@ -134,7 +134,7 @@ class CursorReader:
         r.touched.pop(turn.turn_id, None)
         r.told.pop(turn.turn_id, None)
         r.session_touched = True
-        if not r.is_shown(turn):
+        if not r.is_shown(turn, over=True):
             state.lost += len(calls_of(turn))
             return
         self._number(turn)
@@ -211,6 +211,13 @@ class CursorReader:
     def open_since_ns(self) -> Optional[int]:
         """The start of the oldest turn that is not final; None when all are."""
         return min((turn.started_ns for turn in self._r.state.turns.values()), default=None)
+
+    def parts(self) -> Iterable[str]:
+        """The conversations of sub-agents that have not been told of as ended."""
+        state = self._r.state
+        agents = [agent for turn in state.turns.values() for agent in turn.agents.values()]
+        agents += [agent for closed in state.closed.values() for agent in closed.agents.values()]
+        return [each for agent in agents for each in parts.ids_of(agent)]
 
     def session_over(self) -> bool:
         """Whether sessionEnd came and everything of the session has been told."""

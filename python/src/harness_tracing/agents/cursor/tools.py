@@ -68,13 +68,13 @@ def calls_of(turn: TurnDraft) -> list[Call]:
 
 def _of_loose(loose: list[ToolEvent], known: list[Call]) -> list[Call]:
     """Hand events without an id to the calls they fit; the rest are calls of their own."""
-    asked: dict[tuple[str, str], list[Call]] = {}
+    asked: dict[tuple[Optional[str], ...], list[Call]] = {}
     for call in known:
-        asked.setdefault((call.first.kind, call.first.subject), []).append(call)
+        asked.setdefault(_about(call.first), []).append(call)
     own: list[Call] = []
-    alone: dict[tuple[str, str], list[Call]] = {}
+    alone: dict[tuple[Optional[str], ...], list[Call]] = {}
     for event in loose:
-        about = (event.kind, event.subject)
+        about = _about(event)
         fitting, others = asked.get(about, []), alone.setdefault(about, [])
         if fitting:
             min(fitting, key=lambda call: call.distance(event)).events.append(event)
@@ -86,6 +86,11 @@ def _of_loose(loose: list[ToolEvent], known: list[Call]) -> list[Call]:
             others.append(Call(_derived_id(event), [event], has_id=False))
             own.append(others[-1])
     return own
+
+
+def _about(event: ToolEvent) -> tuple[Optional[str], ...]:
+    """What events of one call have in common: what was asked, and in whose conversation."""
+    return event.kind, event.subject, event.agent_id
 
 
 def _repeats(one: ToolEvent, other: ToolEvent) -> bool:
