@@ -102,22 +102,32 @@ def _cause(turn: TurnDraft) -> Optional[str]:
 
 
 def _steps(r: Reading, turn: TurnDraft, only: Optional[set[str]]) -> Iterator[Step]:
+    if only is None:
+        only = _step_ids(r, turn)
+    told = {"moment:" + moment.moment_id: moment for moment in moments(turn)}
     hooks = r.state.hooks
-    for call_id, call in turn.calls.items():
-        if only is None or "call:" + call_id in only:
-            yield _call(turn, call)
-    for tool_id, tool in turn.tools.items():
-        if only is None or "tool:" + tool_id in only:
-            yield build_tool(turn, tool, hooks.get(tool_id))
-    for times in hooks_alone(r, turn):
-        if only is None or "tool:" + times.tool_use_id in only:
-            yield build_tool(turn, hook_tool(times), times)
-    for agent_id, agent in turn.agents.items():
-        if only is None or "agent:" + agent_id in only:
-            yield _agent(r, turn, agent)
-    for moment in moments(turn):
-        if only is None or "moment:" + moment.moment_id in only:
-            yield _moment(turn, moment)
+    for step in only:
+        kind, _, name = step.partition(":")
+        if kind == "call" and name in turn.calls:
+            yield _call(turn, turn.calls[name])
+        elif kind == "tool" and name in turn.tools:
+            yield build_tool(turn, turn.tools[name], hooks.get(name))
+        elif kind == "tool" and name in hooks and r.hook_turn(hooks[name]) is turn:
+            yield build_tool(turn, hook_tool(hooks[name]), hooks[name])
+        elif kind == "agent" and name in turn.agents:
+            yield _agent(r, turn, turn.agents[name])
+        elif step in told:
+            yield _moment(turn, told[step])
+
+
+def _step_ids(r: Reading, turn: TurnDraft) -> set[str]:
+    return {
+        *("call:" + call_id for call_id in turn.calls),
+        *("tool:" + tool_id for tool_id in turn.tools),
+        *("tool:" + times.tool_use_id for times in hooks_alone(r, turn)),
+        *("agent:" + agent_id for agent_id in turn.agents),
+        *("moment:" + moment.moment_id for moment in moments(turn)),
+    }
 
 
 def hooks_alone(r: Reading, turn: TurnDraft) -> list[HookTimes]:

@@ -182,8 +182,7 @@ def _turn_context(r: Reading, thread: Thread, payload: Value) -> None:
 
 def _response_item(r: Reading, thread: Thread, item: Value, at_ns: int) -> None:
     if thread.skipping:
-        if thread.count is not None:
-            thread.count += 1
+        thread.count = None
         return
     kind, role = str(item.get("type")), item.get("role")
     turn = r.current(thread)
@@ -298,6 +297,11 @@ def _token_count(r: Reading, thread: Thread, payload: Value, at_ns: int) -> None
     calls.count(r, thread, r.current(thread), payload.get("info"), at_ns)
 
 
+def _rolled_back(r: Reading, thread: Thread, payload: Value, at_ns: int) -> None:
+    """The user went back to an earlier prompt: how much of the conversation is left is unknown."""
+    thread.count, thread.inputs = None, []
+
+
 def _item_completed(r: Reading, thread: Thread, payload: Value, at_ns: int) -> None:
     item = r_.mapping(payload.get("item"))
     turn_id = r_.string(payload.get("turn_id"))
@@ -337,6 +341,7 @@ _EVENTS: dict[str, Callable[[Reading, Thread, Value, int], None]] = {
     "task_started": _task_started,
     "task_complete": _task_complete,
     "turn_aborted": _turn_aborted,
+    "thread_rolled_back": _rolled_back,
     "token_count": _token_count,
     "item_completed": _item_completed,
     "user_message": _user_message,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import PurePath
 from typing import Callable, Optional
@@ -270,9 +271,15 @@ class CodexReader:
 
     def snapshot(self, clean: Callable[[Message], Message]) -> bytes:
         """The state from which a new reader goes on; messages in it have gone through `clean`."""
-        for thread in self._r.state.threads.values():
+        state = self._r.state
+        for thread in state.threads.values():
             thread.inputs = [clean(message) for message in thread.inputs]
-        return msgspec.json.encode(self._r.state)
+        for moment in state.waiting_moments.values():
+            output = moment.details.get("output")
+            if isinstance(output, str):
+                moment.details["output"] = clean(Message("tool", output)).content
+        # Without a turn there is none that hooks could belong to.
+        return msgspec.json.encode(state if state.turns else replace(state, hooks={}))
 
 
 def _was_left(turn: TurnDraft, step: ToolCall) -> bool:
