@@ -53,7 +53,20 @@ def recorded_events(folder: Path) -> list[Recorded]:
         }
         event = HookEvent(f"{number:05d}", raw["event"], raw["at_ns"], payload, 4711)
         events.append(Recorded(payload[agent.session_key], event, sizes))
-    return events
+    return _gathered(events)
+
+
+def _gathered(events: list[Recorded]) -> list[Recorded]:
+    """Events of sub-agents' own conversations with the session they work for, as a worker's are."""
+    parents = {}
+    for recorded in events:
+        payload = recorded.event.payload or {}
+        parent = payload.get("parent_conversation_id")
+        if parent is not None:
+            parents[payload.get("child_conversation_id") or payload.get("subagent_id")] = parent
+    return [
+        replace(each, session_id=parents.get(each.session_id, each.session_id)) for each in events
+    ]
 
 
 def _undotted(path: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Optional
@@ -52,13 +52,16 @@ class Run:
         self.out.put(protobuf.encode(fields))
 
     def execute(self, what: int, arguments: Mapping[int, Value]) -> Decoded:
-        """Have the client do something; its result, which for a shell is its exit.
+        """Have the client do something; its result, which for a shell is its exit."""
+        return self._result(self._ask(what, arguments), what)
 
-        The client says in a message of its own that it is done with it.
-        """
+    def _ask(self, what: int, arguments: Mapping[int, Value]) -> int:
         self._count += 1
-        number = self._count
-        self.send(f2={1: number, 15: f"exec-{number}", what: arguments})
+        self.send(f2={1: self._count, 15: f"exec-{self._count}", what: arguments})
+        return self._count
+
+    def _result(self, number: int, what: int) -> Decoded:
+        """What came of a request; the client says in a message of its own that it is done."""
         result: Decoded = {}
         while True:
             told = self.told.get(timeout=WAIT_S)
@@ -84,6 +87,15 @@ class Run:
         """Run a command."""
         asked = {1: command, 3: 30000, 4: tool_use_id, 5: [command.split()[0]], 12: 1}
         return self.execute(SHELL, asked)
+
+    def shells(self, commands: Sequence[str]) -> None:
+        """Run commands at once."""
+        numbers = set()
+        for command in commands:
+            numbers.add(self._ask(SHELL, {1: command, 3: 30000, 5: ["sh"], 12: 1}))
+        while numbers:
+            control = protobuf.message(self.told.get(timeout=WAIT_S), 5)
+            numbers -= set(protobuf.message(control, 1).get(1, []))
 
     def answers(self, said: str, *tokens: int) -> None:
         """The model's last words; the hook is told them, with its tokens where there are any."""
