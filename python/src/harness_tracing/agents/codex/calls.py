@@ -107,7 +107,7 @@ def _close(
     at_ns: Optional[int],
 ) -> None:
     call, thread.call, thread.attempt = thread.call, None, 1
-    if call is None or call_id in turn.calls or call_id in r.told_calls:
+    if call is None or call_id in r.known_calls:
         return
     call.call_id, call.usage, call.ended_ns, call.cut_ns = call_id, usage, at_ns, None
     if call.model is None:
@@ -120,6 +120,7 @@ def _close(
 
 def _keep(r: Reading, turn: TurnDraft, call: CallDraft) -> None:
     turn.calls[call.call_id] = call
+    r.known_calls.add(call.call_id)
     if call.usage is not None:
         turn.usage = turn.usage + call.usage
     for request in call.tools:

@@ -31,7 +31,10 @@ class Reading:
         self.touched: dict[str, set[str]] = {}
         self.finished: list[TurnChange] = []
         self.session_touched = False
-        self.told_calls = set(state.told_calls)
+        # Model calls that were told or are about to be: a repeated line tells none twice.
+        self.known_calls = set(state.told_calls)
+        for turn in state.turns.values():
+            self.known_calls.update(turn.calls)
 
     # -- what changed
 

@@ -185,7 +185,7 @@ def _response_item(r: Reading, thread: Thread, item: Value, at_ns: int) -> None:
         thread.count = None
         return
     kind, role = str(item.get("type")), item.get("role")
-    turn = r.current(thread)
+    turn = _turn_of_item(r, thread, item, at_ns)
     call_id = r_.string(item.get("call_id"))
     if kind.endswith("_output"):
         _tool_output(r, thread, turn, call_id, item, at_ns)
@@ -205,6 +205,17 @@ def _response_item(r: Reading, thread: Thread, item: Value, at_ns: int) -> None:
             call.thoughts.append(thought)
     elif kind.endswith("_call"):
         _tool_request(r, thread, turn, kind, item, at_ns)
+
+
+def _turn_of_item(r: Reading, thread: Thread, item: Value, at_ns: int) -> Optional[TurnDraft]:
+    """The turn a thread is in; an item that names one nothing began shows that a line was lost."""
+    told = r_.mapping(item.get("internal_chat_message_metadata_passthrough"))
+    turn_id = r_.string(told.get("turn_id"))
+    turn = r.state.turns.get(turn_id or "")
+    known = turn.has_lines if turn is not None else turn_id in (*r.state.closed, *thread.mirrored)
+    if turn_id is None or known or thread.thread_id != r.main_id:
+        return r.current(thread)
+    return begin(r, thread, turn_id, at_ns)
 
 
 def _tool_output(

@@ -176,7 +176,6 @@ class CodexReader:
         for tool_id in turn.tools:
             state.hooks.pop(tool_id, None)
         state.told_calls = [*state.told_calls, *turn.calls][-CALLS_KEPT:]
-        self._r.told_calls = set(state.told_calls)
         state.turns.pop(turn.turn_id, None)
         state.headers.pop(turn.turn_id, None)
         self._let_threads_go()
