@@ -104,3 +104,16 @@ def test_a_line_holds_no_comment_mark_and_needs_no_quoting_care(agent: str) -> N
     )
     assert "//" not in found
     assert shlex.split(found)
+
+
+@pytest.mark.parametrize("agent", ["codex", "cursor"])
+def test_a_worker_that_lives_on_holds_nothing_of_the_agents(place: Place, agent: str) -> None:
+    python = place.home / "current" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexec sleep 30\n")
+    python.chmod(0o755)
+    words = ["sh", "-c", hook_command(agent, "Stop", None, str(CAPTURE_SH), own_shell=True)]
+    # Reads its output to the end, which comes when nobody has it open.
+    subprocess.run(
+        words, input=CODEX, env=place.environ(), capture_output=True, check=True, timeout=15
+    )

@@ -39,7 +39,7 @@ def test_windows_runs_capture_py_with_the_interpreter() -> None:
 def test_a_line_with_a_shell_of_its_own_is_one_simple_command() -> None:
     line = hook_command("codex", "Stop", "/opt//a b/python", "/x//capture.sh", own_shell=True)
     assert line == (
-        "exec /bin/sh -c 'command . \"$3\" >/dev/null 2>&1 || :' "
+        "exec /bin/sh -c 'exec >/dev/null 2>&1; command . \"$3\" || :' "
         "harness codex Stop /x/capture.sh '/opt/a b/python'"
     )
 

@@ -4,7 +4,7 @@
 # The line registered with the agent sources this file, so that no second shell starts:
 #     set -- AGENT EVENT THIS_FILE [PYTHON]; command . "$3" >/dev/null 2>&1 || :
 # With an agent that runs hooks in the user's own shell, a POSIX one takes that one's place:
-#     exec /bin/sh -c 'command . "$3" >/dev/null 2>&1 || :' harness AGENT EVENT THIS_FILE [PYTHON]
+#     exec /bin/sh -c 'exec >/dev/null 2>&1; command . "$3" || :' harness AGENT EVENT THIS_FILE [PYTHON]
 # PYTHON is the interpreter to run the worker with; without it (plugins) the installed
 # version's is taken, and where that is missing or older, bootstrap.sh builds one.
 #
