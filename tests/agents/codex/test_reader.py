@@ -55,7 +55,8 @@ def test_turns_tools_and_agents_are_those_of_the_right_answer(folder: Path) -> N
     answer, turns = expected(folder), played(folder)
     tools = [s for turn in turns for s in turn.steps if isinstance(s, ToolCall)]
     agents = [s for turn in turns for s in turn.steps if isinstance(s, Subagent)]
-    asked = [t for t in tools if t.parent_tool_use_id is None]
+    nested = {t["id"] for t in answer.get("nested_tools", [])}
+    asked = [t for t in tools if t.tool_use_id not in nested]
 
     assert [turn.turn_id for turn in turns] == [turn["turn_id"] for turn in answer["turns"]]
     assert [turn.status for turn in turns] == [turn["status"] for turn in answer["turns"]]
@@ -63,8 +64,9 @@ def test_turns_tools_and_agents_are_those_of_the_right_answer(folder: Path) -> N
     assert {(t.tool_use_id, t.name, t.status, t.agent_id) for t in asked} == {
         (t["id"], t["name"], t["status"], t["agent_id"]) for t in answer["tools"]
     }
-    nested = {t["id"] for t in answer.get("nested_tools", [])}
     assert {t.tool_use_id for t in tools if t not in asked} == nested
+    in_cells = {t.tool_use_id for t in tools if t.tool_use_id.startswith("exec-")}
+    assert {t.tool_use_id for t in tools if t.parent_tool_use_id is not None} == in_cells
     assert len(agents) == answer["subagents"]
 
 
