@@ -109,10 +109,12 @@ def _states(config: Path) -> Mapping[str, Any]:
 
 
 def _state_of(known: Mapping[str, Any], path: Path, position: str, wanted: str) -> State:
-    entries = [known.get(f"{file}:{position}") for file in (str(path), os.path.realpath(path))]
-    entry = next((each for each in entries if isinstance(each, Mapping)), {})
+    entries = {key: entry for key, entry in known.items() if isinstance(entry, Mapping)}
+    names = (f"{file}:{position}" for file in (str(path), os.path.realpath(path)))
+    entry = next((entries[name] for name in names if name in entries), {})
     if "trusted_hash" not in entry:
-        return "untrusted"
+        moved = any(each.get("trusted_hash") == wanted for each in entries.values())
+        return "trust lost" if moved else "untrusted"
     if entry["trusted_hash"] != wanted:
         return "trust lost"
     return "switched off" if entry.get("enabled") is False else "trusted"
