@@ -20,6 +20,7 @@ SECOND = 10**9
 SETTLE_NS = SECOND // 4
 FLUSH_NS = 2 * SECOND
 SESSION_END_NS = SECOND
+UNHEARD_NS = 2 * SECOND
 QUIET_NS = 600 * SECOND
 BACKGROUND_NS = 1800 * SECOND
 AHEAD_NS = 90 * SECOND
@@ -139,6 +140,18 @@ def settles_soon(r: Reading) -> bool:
         if not at_work or now_ns - turn.end.seen_ns < SETTLE_NS:
             return True
     return False
+
+
+def is_of_another_process(r: Reading) -> bool:
+    """Whether a turn has just begun that no hook has told of yet.
+
+    A resumed session writes it down moments before its first hook fires, and the process that
+    is known to be dead is the earlier one.
+    """
+    return any(
+        turn.end is None and turn.hook_ns is None and r.state.now_ns - turn.last_ns < UNHEARD_NS
+        for turn in r.state.turns.values()
+    )
 
 
 def session_is_over(r: Reading) -> bool:

@@ -113,7 +113,8 @@ class CodexReader:
         state = self._r.state
         self.time_is(now_ns)
         if not agent_alive:
-            self.close(now_ns, "died")
+            if not ends.is_of_another_process(self._r):
+                self.close(now_ns, "died")
         elif ends.session_is_over(self._r):
             self.close(state.ended_ns or now_ns, "ended")
         else:
