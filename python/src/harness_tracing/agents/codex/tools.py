@@ -14,6 +14,8 @@ NO_TIMES = HookTimes("", "")
 NESTED = "exec-"
 # Asks for more output of a command that runs on: how that ends is told of the command itself.
 POLL = "write_stdin"
+# Does nothing but wait for the user's answer.
+ASKS = "request_user_input"
 CELLS_LOOKED_AT = 50
 MESSAGE_CHARACTERS = 2000
 _HOOK_NAMES = {"Bash": "exec_command"}
@@ -46,7 +48,7 @@ def build_tool(turn: TurnDraft, tool: ToolDraft, times: Optional[HookTimes]) -> 
     cell = _cell_of(turn, tool, hook)
     status, error = _outcome(turn, tool, hook, cell)
     start, end = _interval(turn, tool, hook, status, cell)
-    wait = _wait(tool, hook, end)
+    wait_start, wait, wait_kind = _wait(tool, hook, start, end)
     return ToolCall(
         tool_use_id=tool.tool_use_id,
         name=tool.name,
@@ -58,8 +60,8 @@ def build_tool(turn: TurnDraft, tool: ToolDraft, times: Optional[HookTimes]) -> 
         output=_output(tool, hook),
         result=_result(tool),
         waited_ns=wait,
-        wait_started_at_ns=hook.wait_ns if wait is not None else None,
-        wait_kind="permission" if wait is not None else None,
+        wait_started_at_ns=wait_start,
+        wait_kind=wait_kind,
         error=error,
         agent_id=tool.agent_id,
         mcp_server=tool.mcp_server or _server(tool.name),
@@ -199,14 +201,24 @@ def _interval(
     return start, end
 
 
-def _wait(tool: ToolDraft, hook: HookTimes, end_ns: Optional[int]) -> Optional[int]:
-    """How long a person was waited for: from the dialog until the command's own time began."""
-    if hook.wait_ns is None or end_ns is None:
-        return None
-    until = end_ns
-    if tool.item_ended_ns is not None and tool.duration_ns is not None:
-        until = tool.item_ended_ns - tool.duration_ns
-    return max(0, until - hook.wait_ns)
+def _wait(
+    tool: ToolDraft, hook: HookTimes, start_ns: Optional[int], end_ns: Optional[int]
+) -> tuple[Optional[int], Optional[int], Optional[str]]:
+    """When a person began to be waited for, for how long, and what for.
+
+    An approval's wait ends where the command's own time began.
+    """
+    if end_ns is None:
+        return None, None, None
+    if hook.wait_ns is not None:
+        until = end_ns
+        if tool.item_ended_ns is not None and tool.duration_ns is not None:
+            until = tool.item_ended_ns - tool.duration_ns
+        return hook.wait_ns, max(0, until - hook.wait_ns), "permission"
+    if tool.name == ASKS and start_ns is not None:
+        until = hook.post_ns if hook.post_ns is not None else end_ns
+        return start_ns, max(0, min(until, end_ns) - start_ns), "question"
+    return None, None, None
 
 
 # -- code cells
