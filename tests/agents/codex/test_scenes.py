@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from typing import Any
 
+from recorded import FOLDER as FOLDER_OF_RECORDINGS
 from recorded import Collected
 
 from harness_tracing.agents.base import HookEvent, Line, Listing
@@ -254,6 +256,28 @@ def test_older_rollouts_count_tokens_by_their_growing_total() -> None:
     tool = steps(first, ToolCall)[0]
     assert (tool.status, tool.call_id) == ("error", calls[0].call_id)
     assert scene.is_final(first.turn_id)
+
+
+def test_a_rollout_of_an_older_client_is_read_without_any_hook() -> None:
+    """Recorded with 0.80.0, which names no turns and tells no ends."""
+    path = FOLDER_OF_RECORDINGS / "codex-old/rollout-0.80.0.jsonl"
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    reader = CodexReader.resume("01a2062e-f487-7100-ab31-4926135aa233", "order-pricing", None)
+    collected = Collected()
+    reader.feed_all([Line("main", json.loads(line), at) for at, line in enumerate(lines)])
+    reader.close(0, "imported")
+    collected.take(reader)
+
+    first, second = collected.whole()
+    assert (first.prompt, first.response, first.status) == ("First", "Old answer 2.", "completed")
+    assert (second.prompt, second.response) == ("Second", "Old answer 3.")
+    assert [call.usage.input_tokens for call in steps(first, ModelCall)] == [8000, 8100, 8200]
+    assert [call.usage.input_tokens for call in steps(second, ModelCall)] == [8300]
+    assert [(t.status, t.input["command"]) for t in steps(first, ToolCall)] == [
+        ("error", "cat README.md; exit 2"),
+        ("ok", "echo two"),
+    ]
+    assert (first.gaps, second.gaps, first.model) == ((), (), "gpt-5.5")
 
 
 # -- sub-agents

@@ -16,6 +16,8 @@ from harness_tracing.agents.codex.drafts import AgentDraft, End, Thread, ToolDra
 from harness_tracing.model import Failure, TurnStatus
 
 SECOND = 10**9
+# How we name the turns of clients that do not: by the time of the line that begins one.
+UNNAMED = "line:"
 # The hooks of what a line tells lie in the spool by then.
 SETTLE_NS = SECOND // 4
 FLUSH_NS = 2 * SECOND
@@ -60,7 +62,7 @@ def end_by_evidence(r: Reading, turn: TurnDraft, why: str) -> None:
     status: TurnStatus = "completed" if _answered(turn) else "interrupted"
     at_ns = max(turn.last_ns, turn.stop_ns or 0, turn.interrupt_ns or 0, *_hook_times(r, turn))
     turn.end = End(status, at_ns, r.state.now_ns, own=False)
-    if turn.has_lines:
+    if turn.has_lines and status != "completed":
         r.gap(turn, "end of the turn", why)
     for agent in turn.agents.values():
         if agent.running:
@@ -78,8 +80,12 @@ def _hook_times(r: Reading, turn: TurnDraft) -> Iterator[int]:
 
 
 def _answered(turn: TurnDraft) -> bool:
-    stop_ns = turn.stop_ns or 0
-    return turn.stop_ns is not None and stop_ns >= (turn.interrupt_ns or 0)
+    if turn.stop_ns is not None:
+        return turn.stop_ns >= (turn.interrupt_ns or 0)
+    # Clients that name no turns write no ends either: the last reply tells.
+    last = next((call for call in reversed(turn.calls.values()) if call.agent_id is None), None)
+    unnamed = turn.turn_id.startswith(UNNAMED)
+    return unnamed and last is not None and last.error is None and not last.tools
 
 
 def settled(agent: AgentDraft, now_ns: int) -> bool:

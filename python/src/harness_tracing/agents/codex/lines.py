@@ -112,7 +112,7 @@ def _is_copied(thread: Thread, value: Value, at_ns: int) -> bool:
 
 def _task_started(r: Reading, thread: Thread, payload: Value, at_ns: int) -> None:
     told = r_.mapping(payload.get("turn_attribution"))
-    turn_id = r_.string(payload.get("turn_id")) or f"line:{at_ns}"
+    turn_id = r_.string(payload.get("turn_id")) or f"{ends.UNNAMED}{at_ns}"
     root_id = r_.string(payload.get("root_turn_id")) or r_.string(told.get("root_turn_id"))
     if thread.thread_id == r.main_id:
         if root_id not in (None, turn_id):
@@ -327,13 +327,17 @@ def _user_message(r: Reading, thread: Thread, payload: Value, at_ns: int) -> Non
     """Older clients; they began a turn with it, or told of its beginning just before."""
     text = r_.string(payload.get("message"))
     turn = r.current(thread)
-    begins = turn is None or turn.end is not None or (turn.prompt and turn.turn_id[:5] == "line:")
+    begins = (
+        turn is None
+        or turn.end is not None
+        or (turn.prompt and turn.turn_id.startswith(ends.UNNAMED))
+    )
     if thread.thread_id == r.main_id and begins:
         if turn is not None and turn.end is None:
             ends.end_by_evidence(r, turn, "the next turn began without it")
-        turn = begin(r, thread, f"line:{at_ns}", at_ns)
+        turn = begin(r, thread, f"{ends.UNNAMED}{at_ns}", at_ns)
     if turn is not None and text is not None:
-        items.said_by_user(r, thread, turn, f"line:{at_ns}", text, at_ns)
+        items.said_by_user(r, thread, turn, f"{ends.UNNAMED}{at_ns}", text, at_ns)
 
 
 def _agent_message(r: Reading, thread: Thread, payload: Value, at_ns: int) -> None:
