@@ -85,13 +85,8 @@ SOUND = [
     for agent in agents.names()
     for name, content in sound_files(agent).items()
 ]
-if "claude-code" in agents.names():
-    commented = b'// mine\n{\n  "model": "opus", // why\n  "hooks": {\n    /* none */\n  }\n}\n'
-    with_bom = codecs.BOM_UTF8 + sound_files("claude-code")["pretty"]
-    SOUND += [
-        pytest.param("claude-code", commented, id="claude-code-comments"),
-        pytest.param("claude-code", with_bom, id="claude-code-BOM"),
-    ]
+with_bom = codecs.BOM_UTF8 + sound_files("claude-code")["pretty"]
+SOUND.append(pytest.param("claude-code", with_bom, id="claude-code-BOM"))
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -119,11 +114,9 @@ def test_install_adds_each_event_once_and_uninstall_restores_the_bytes(
     assert not registration_of(agent, tmp_path).install().changed
     assert path.read_bytes() == first
     assert registration_of(agent, tmp_path).registered()
-    if b"//" not in content:
-        found = ours(json.loads(first.decode("utf-8-sig")))
-        assert sorted(found) == sorted(
-            command_for(agent, event.name) for event in agents.get(agent).events
-        )
+    found = ours(json.loads(first.decode("utf-8-sig")))
+    wanted = [command_for(agent, event.name) for event in agents.get(agent).events]
+    assert sorted(found) == sorted(wanted)
     assert (b"\r\n" in content) == (b"\r\n" in first)
     assert b"\r\n" not in content or b"\n" not in first.replace(b"\r\n", b"")
     registration_of(agent, tmp_path).uninstall()
@@ -213,6 +206,7 @@ def test_a_broken_file_is_refused_and_left_alone(
         ("codex", b'{"$schema": "x", "hooks": {}}', "schema"),
         ("codex", codecs.BOM_UTF8 + b'{"hooks": {}}', "byte order mark"),
         ("codex", b'{"hooks": {}} // mine', "comment"),
+        ("claude-code", b'{"model": "opus" /* why */}', "comment"),
         ("codex", b'{"hooks": {"Stop": [{"hooks": [{"type": "new"}]}]}}', "type"),
         ("cursor", b'{"hooks": {"stop": [{"command": "curl http://x"}]}}', "//"),
     ],
@@ -306,3 +300,12 @@ def test_only_our_own_commands_are_taken_for_ours(agent: str) -> None:
     assert agent_of(command_for(agent, "Stop", "/a b/c'd/capture.sh")) == agent
     for other in ("echo harness " + agent, "capture.sh", "set -- a b", "", None, 3):
         assert agent_of(other) is None
+
+
+def test_hooks_in_codexs_config_are_left_there_and_spoken_of(tmp_path: Path) -> None:
+    config = written(tmp_path / ".codex" / "config.toml", b"[hooks.state]\n")
+    assert registration_of("codex", tmp_path).install().notes == ()
+    config.write_bytes(b'[[hooks.Stop]]\n[[hooks.Stop.hooks]]\ntype = "command"\n')
+    (note,) = registration_of("codex", tmp_path).install().notes
+    assert str(config) in note
+    assert config.read_bytes().startswith(b"[[hooks.Stop]]")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 _BLANK = re.compile(r"[ \t\r\n]*")
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _SCALAR = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null")
 _INDENT = re.compile(r"\n([ \t]+)\S")
 DEEPEST = 200
@@ -40,9 +39,9 @@ class Node:
         return found[-1] if found and isinstance(self.value, dict) else None
 
 
-def scan(text: str, *, comments: bool = False) -> Node:
-    """The text as nodes; ValueError says where it is no JSON. `comments`: they are allowed."""
-    scanner = _Scanner(text, comments)
+def scan(text: str) -> Node:
+    """The text as nodes; ValueError says where it is no JSON."""
+    scanner = _Scanner(text)
     root = scanner.value(scanner.blank(0), None, 0)
     end = scanner.blank(root.end)
     if end != len(text):
@@ -53,7 +52,6 @@ def scan(text: str, *, comments: bool = False) -> Node:
 @dataclass(frozen=True)
 class _Scanner:
     text: str
-    comments: bool
 
     def problem(self, what: str, at: int) -> ValueError:
         line = self.text.count("\n", 0, at) + 1
@@ -61,14 +59,10 @@ class _Scanner:
 
     def blank(self, at: int) -> int:
         """Where the next token begins."""
-        while True:
-            at = _BLANK.match(self.text, at).end()  # type: ignore[union-attr]  # matches always
-            comment = _COMMENT.match(self.text, at)
-            if comment is None:
-                return at
-            if not self.comments:
-                raise self.problem("a comment, which is no JSON,", at)
-            at = comment.end()
+        at = _BLANK.match(self.text, at).end()  # type: ignore[union-attr]  # matches always
+        if self.text.startswith(("//", "/*"), at):
+            raise self.problem("a comment, which is no JSON,", at)
+        return at
 
     def value(self, at: int, key: Optional[tuple[str, int]], depth: int) -> Node:
         name, begins = key or (None, at)
@@ -145,8 +139,7 @@ def append(text: str, container: Node, value: Any, key: Optional[str] = None) ->
     outer = _line_indent(text, container.start)
     indent = outer + _unit(text)
     new = f"{newline}{indent}{name}{_pretty(value, _unit(text), indent, newline)}{newline}{outer}"
-    kept = text[inside:close].rstrip()  # a comment
-    return text[:inside] + kept + new + text[close:]
+    return text[:inside] + new + text[close:]
 
 
 def cut(text: str, container: Node, child: Node) -> str:

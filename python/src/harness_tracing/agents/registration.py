@@ -42,8 +42,8 @@ class HooksFile:
 
     `grouped`: an event's list holds groups with handlers in them, not handlers. `fresh` is what
     a new file holds besides. `refuses` says why the agent would not read a file's text, given
-    its nodes; `comments` and `bom`: whether it takes those. `notes` are for the user. `typed`:
-    a handler says that it is a command.
+    its nodes; `bom`: whether it takes a byte order mark. `notes` are for the user. `typed`: a
+    handler says that it is a command.
     """
 
     agent: str
@@ -52,7 +52,6 @@ class HooksFile:
     events: tuple[Event, ...]
     machine: Machine
     grouped: bool = True
-    comments: bool = False
     bom: bool = True
     fresh: Mapping[str, Any] = field(default_factory=dict)
     refuses: Callable[[str, Node], Optional[str]] = lambda text, root: None
@@ -96,10 +95,7 @@ class HooksFile:
             text = self._text(content)
             restored = _encode(self._without(text), content)
             made_by_us = record is not None and not record.existed
-            if made_by_us and json_text.scan(restored.decode(), comments=True).value in (
-                {},
-                dict(self.fresh),
-            ):
+            if made_by_us and self._scan(self._text(restored)).value in ({}, dict(self.fresh)):
                 restored = None
         changed = restored != content
         if restored is None:
@@ -152,7 +148,7 @@ class HooksFile:
 
     def _scan(self, text: str) -> Node:
         try:
-            return json_text.scan(text, comments=self.comments)
+            return json_text.scan(text)
         except ValueError as error:
             raise self._refusal(str(error)) from error
 

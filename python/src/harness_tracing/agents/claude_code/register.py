@@ -1,4 +1,7 @@
-"""Our hooks in Claude Code's own settings (2.1): `settings.json` in its configuration folder."""
+"""Our hooks in Claude Code's own settings (2.1): `settings.json` in its configuration folder.
+
+Claude Code takes a byte order mark, and drops the whole file for a comment (tried with 2.1.330).
+"""
 
 from __future__ import annotations
 
@@ -12,4 +15,4 @@ def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> Hoo
     """The registration in the user's settings; ``CLAUDE_CONFIG_DIR`` moves them."""
     named = machine.environ.get("CLAUDE_CONFIG_DIR")
     folder = Path(named).absolute() if named else machine.user_home / ".claude"
-    return HooksFile("claude-code", title, folder / "settings.json", events, machine, comments=True)
+    return HooksFile("claude-code", title, folder / "settings.json", events, machine)

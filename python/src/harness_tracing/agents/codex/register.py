@@ -6,6 +6,7 @@ touched by Codex alone, which keeps the user's trust there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Optional
@@ -15,6 +16,7 @@ from harness_tracing.agents.json_text import Node, children
 from harness_tracing.agents.registration import HooksFile
 
 TOP_LEVEL = ("hooks", "description")
+_HOOKS_TABLE = re.compile(r"^[ \t]*\[\[?[ \t]*hooks\.(?!state\b)", re.MULTILINE)
 HANDLER_TYPES = ("command", "prompt", "agent")
 
 
@@ -27,7 +29,21 @@ def codex_home(environ: Mapping[str, str], user_home: Path) -> Path:
 def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> HooksFile:
     """The registration in ``hooks.json``."""
     path = codex_home(machine.environ, machine.user_home) / "hooks.json"
-    return HooksFile("codex", title, path, events, machine, bom=False, refuses=_unread)
+    notes = _notes(path.with_name("config.toml"))
+    return HooksFile("codex", title, path, events, machine, bom=False, refuses=_unread, notes=notes)
+
+
+def _notes(config: Path) -> tuple[str, ...]:
+    try:
+        has_hooks = _HOOKS_TABLE.search(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    if has_hooks is None:
+        return ()
+    return (
+        f"{config} has hooks too. Codex runs both, and says at each start that it would rather have"
+        " one file.",
+    )
 
 
 def _unread(_text: str, root: Node) -> Optional[str]:
