@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from recorded import FOLDER as FOLDER_OF_RECORDINGS
 from recorded import Collected
 
@@ -258,26 +259,32 @@ def test_older_rollouts_count_tokens_by_their_growing_total() -> None:
     assert scene.is_final(first.turn_id)
 
 
-def test_a_rollout_of_an_older_client_is_read_without_any_hook() -> None:
-    """Recorded with 0.80.0, which names no turns and tells no ends."""
-    path = FOLDER_OF_RECORDINGS / "codex-old/rollout-0.80.0.jsonl"
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    reader = CodexReader.resume("01a2062e-f487-7100-ab31-4926135aa233", "order-pricing", None)
+def read_old(version: str) -> list[Turn]:
+    """A rollout of an older client, read as an import would: no hook tells of it."""
+    path = FOLDER_OF_RECORDINGS / f"codex-old/rollout-{version}.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+    reader = CodexReader.resume(lines[0]["payload"]["id"], "order-pricing", None)
     collected = Collected()
-    reader.feed_all([Line("main", json.loads(line), at) for at, line in enumerate(lines)])
+    reader.feed_all([Line("main", line, at) for at, line in enumerate(lines)])
     reader.close(0, "imported")
     collected.take(reader)
+    return collected.whole()
 
-    first, second = collected.whole()
-    assert (first.prompt, first.response, first.status) == ("First", "Old answer 2.", "completed")
-    assert (second.prompt, second.response) == ("Second", "Old answer 3.")
+
+@pytest.mark.parametrize("version", ["0.80.0", "0.120.0"])
+def test_a_rollout_of_an_older_client_is_read_without_any_hook(version: str) -> None:
+    first, second = read_old(version)
+
+    assert (first.prompt, first.status, first.model) == ("First", "completed", "gpt-5.5")
+    assert str(first.response).endswith(" answer 2.")
+    assert (second.prompt, second.status) == ("Second", "completed")
     assert [call.usage.input_tokens for call in steps(first, ModelCall)] == [8000, 8100, 8200]
     assert [call.usage.input_tokens for call in steps(second, ModelCall)] == [8300]
-    assert [(t.status, t.input["command"]) for t in steps(first, ToolCall)] == [
-        ("error", "cat README.md; exit 2"),
-        ("ok", "echo two"),
-    ]
-    assert (first.gaps, second.gaps, first.model) == ((), (), "gpt-5.5")
+    assert (first.gaps, second.gaps) == ((), ())
+    failed = {tool.name: tool.error.type for tool in steps(first, ToolCall) if tool.error}
+    shell = {"shell_command": "exit_code"}
+    later = {"exec_command": "exit_code", "apply_patch": "unknown_tool"}
+    assert failed == (shell if version == "0.80.0" else later)
 
 
 # -- sub-agents

@@ -30,7 +30,7 @@ _DENIED = re.compile(
     re.I,
 )
 _FAILED = (
-    (re.compile(r"^unsupported call: "), "unknown_tool"),
+    (re.compile(r"^unsupported (?:custom tool )?call: "), "unknown_tool"),
     (re.compile(r"^command timed out after"), "timeout"),
     (re.compile(r"^failed to parse function arguments"), "invalid_arguments"),
     (re.compile(rf"^{_BAD_PATCH}"), "apply_patch"),
