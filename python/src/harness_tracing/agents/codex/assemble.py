@@ -39,7 +39,7 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
     """The turn as it stands, with all its steps or with `only` those; gaps when `final`."""
     steps = _in_order(list(_steps(r, turn, only)))
     if final:
-        steps = tuple(s for s in steps if _owner(s) not in turn.left_running)
+        steps = tuple(s for s in steps if s.agent_id not in turn.left_running)
     end = turn.end
     ended = None if end is None else max(end.at_ns, _latest(turn))
     started = _started(turn)
@@ -259,10 +259,6 @@ def _in_order(steps: list[Step]) -> tuple[Step, ...]:
     return tuple(sorted(steps, key=key))
 
 
-def _owner(step: Step) -> Optional[str]:
-    return step.agent_id
-
-
 # -- gaps
 
 
@@ -298,7 +294,7 @@ def header_of(turn: Turn) -> Header:
 def late_turn(r: Reading, turn: TurnDraft, agent_ids: set[str]) -> Turn:
     """A closed turn with the steps of sub-agents that outlived it, now that they are final."""
     header = r.state.headers[turn.turn_id]
-    steps = tuple(s for s in _steps(r, turn, None) if _agent_of(s) in agent_ids)
+    steps = tuple(s for s in _steps(r, turn, None) if s.agent_id in agent_ids)
     return Turn(
         agent=AGENT_NAME,
         session_id=r.state.session_id,
@@ -309,10 +305,6 @@ def late_turn(r: Reading, turn: TurnDraft, agent_ids: set[str]) -> Turn:
         ended_at_ns=header.ended_at_ns,
         steps=_in_order(list(steps)),
     )
-
-
-def _agent_of(step: Step) -> Optional[str]:
-    return step.agent_id
 
 
 def still_running(r: Reading, turn: TurnDraft) -> list[str]:

@@ -109,12 +109,11 @@ class MomentDraft:
 
 @dataclass
 class End:
-    """How and when a turn ended; `seen_ns` is when we learned of it, `own` whether it said so."""
+    """How and when a turn ended; `seen_ns` is when we learned of it."""
 
     status: TurnStatus
     at_ns: int
     seen_ns: int
-    own: bool = True
 
 
 @dataclass

@@ -61,7 +61,7 @@ def end_by_evidence(r: Reading, turn: TurnDraft, why: str) -> None:
     """End a turn that did not end itself: at its last evidence, as that evidence tells."""
     status: TurnStatus = "completed" if _answered(turn) else "interrupted"
     at_ns = max(turn.last_ns, turn.stop_ns or 0, turn.interrupt_ns or 0, *_hook_times(r, turn))
-    turn.end = End(status, at_ns, r.state.now_ns, own=False)
+    turn.end = End(status, at_ns, r.state.now_ns)
     if turn.has_lines and status != "completed":
         r.gap(turn, "end of the turn", why)
     for agent in turn.agents.values():
