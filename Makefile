@@ -9,6 +9,8 @@ SHELL := /bin/sh
 PY      := .venv/bin/python
 PYTEST  := $(PY) -m pytest
 CLAUDE  := .e2e/node_modules/.bin/claude
+CODEX   := .e2e/codex/node_modules/.bin/codex
+CURSOR  := .e2e/cursor/node_modules/@cursor/sdk/package.json
 SOURCES := python/src tests tools demo bench
 ARGS    ?=
 
@@ -27,7 +29,7 @@ setup-39:
 	@PYTHON= sh tools/make_venv.sh .venv-39 3.9 || sh tools/missing_python.sh 3.9
 
 .PHONY: setup-e2e
-setup-e2e: $(CLAUDE) ## install the real Claude Code from npm into .e2e/
+setup-e2e: $(CLAUDE) $(CODEX) $(CURSOR) ## install the real clients from npm into .e2e/
 
 $(CLAUDE): tests/e2e/package.json tests/e2e/package-lock.json
 	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
@@ -38,6 +40,19 @@ $(CLAUDE): tests/e2e/package.json tests/e2e/package-lock.json
 .PHONY: setup-phoenix
 setup-phoenix: ## install a Phoenix server into .phoenix/ (860 MB, Python 3.11 or newer)
 	@sh tools/make_phoenix.sh
+
+# No lock: which of its platform packages a registry has differs; the versions are exact.
+$(CODEX): tests/e2e/codex/package.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
+	@mkdir -p .e2e/codex && cp tests/e2e/codex/package.json .e2e/codex/
+	npm install --prefix .e2e/codex --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(CURSOR): tests/e2e/cursor/package.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
+	@mkdir -p .e2e/cursor && cp tests/e2e/cursor/package.json .e2e/cursor/
+	npm install --prefix .e2e/cursor --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
 
 # --- see it --------------------------------------------------------------------------
 
@@ -56,7 +71,7 @@ test-39: setup-39
 	@if [ -x .venv-39/bin/python ]; then .venv-39/bin/python -m pytest $(ARGS); fi
 
 .PHONY: e2e
-e2e: setup setup-e2e ## the tests that drive the real Claude Code
+e2e: setup setup-e2e ## the tests that drive the real clients
 	$(PYTEST) -m "e2e and not soak and not phoenix" $(ARGS)
 
 .PHONY: phoenix
@@ -95,6 +110,7 @@ docs-check: setup
 	@$(PY) tools/docs_spans.py --check
 	@$(PY) tools/docs_schema.py --check
 	@$(PY) tools/docs_cli.py --check
+	@$(PY) tools/docs_agents.py --check
 paths-check: setup
 	@$(PY) tools/check_paths.py
 
@@ -113,6 +129,7 @@ docs: setup ## refresh the generated reference pages
 	@$(PY) tools/docs_spans.py
 	@$(PY) tools/docs_schema.py
 	@$(PY) tools/docs_cli.py
+	@$(PY) tools/docs_agents.py
 
 .PHONY: golden
 golden: setup ## rewrite the golden trees, print the difference; exits 1 when there is one

@@ -52,8 +52,21 @@ def recorded_events(folder: Path) -> list[Recorded]:
             for path, state in (raw.get("files") or {}).items()
         }
         event = HookEvent(f"{number:05d}", raw["event"], raw["at_ns"], payload, 4711)
-        events.append(Recorded(payload["session_id"], event, sizes))
-    return events
+        events.append(Recorded(payload[agent.session_key], event, sizes))
+    return _gathered(events)
+
+
+def _gathered(events: list[Recorded]) -> list[Recorded]:
+    """Events of sub-agents' own conversations with the session they work for, as a worker's are."""
+    parents = {}
+    for recorded in events:
+        payload = recorded.event.payload or {}
+        parent = payload.get("parent_conversation_id")
+        if parent is not None:
+            parents[payload.get("child_conversation_id") or payload.get("subagent_id")] = parent
+    return [
+        replace(each, session_id=parents.get(each.session_id, each.session_id)) for each in events
+    ]
 
 
 def _undotted(path: str) -> str:
@@ -74,7 +87,7 @@ class Files:
         self.shown: dict[str, int] = {}
         self.fed: dict[str, int] = {}
         self.told: set[str] = set()
-        self.listed: Listing | None = None
+        self.listed: dict[str, Listing] = {}
 
     def show(self, sizes: dict[str, int]) -> None:
         """Let files have grown to the given sizes."""
@@ -93,8 +106,8 @@ class Files:
                 prefix = wanted.path.rstrip("/") + "/"
                 inside = [p for p, n in self.shown.items() if p.startswith(prefix) and n]
                 listing = Listing(wanted.key, tuple(sorted(p[len(prefix) :] for p in inside)))
-                if self.listed != listing:
-                    self.listed = listing
+                if self.listed.get(wanted.key) != listing:
+                    self.listed[wanted.key] = listing
                     items.append(listing)
             elif wanted.how == "lines":
                 items += self._lines(wanted.key, wanted.path, reader)

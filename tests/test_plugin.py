@@ -112,7 +112,7 @@ def checkout(tmp_path: Path) -> Path:
     """A copy of all that the generator reads and writes."""
     copy = tmp_path / "checkout"
     ignored = shutil.ignore_patterns("__pycache__")
-    for part in ("python/src/harness_tracing", "plugins", ".claude-plugin"):
+    for part in ("python/src/harness_tracing", "plugins", ".claude-plugin", ".agents"):
         shutil.copytree(ROOT / part, copy / part, ignore=ignored)
     for part in ("marketplace.json", "python/requirements.lock", "tools/generate.py"):
         (copy / part).parent.mkdir(exist_ok=True)

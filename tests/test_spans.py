@@ -417,6 +417,31 @@ def test_a_sub_agent_is_below_its_tool_and_its_steps_below_it() -> None:
     ]
 
 
+def test_a_tool_that_code_called_is_below_the_tool_that_ran_the_code() -> None:
+    asked = Message("assistant", tool_requests=(ToolRequest("u1", "exec"),))
+    inner = tool_of("exec-1", "exec_command", parent_tool_use_id="u1")
+    lost = tool_of("exec-2", "exec_command", parent_tool_use_id="u9")
+    turn = turn_of(call_of("c1", output=asked), tool_of("u1", "exec", call_id="c1"), inner, lost)
+
+    assert tree(drawn(turn)) == [
+        "AGENT Turn 1",
+        "   LLM   claude-opus-5-5",
+        "      TOOL  exec",
+        "         TOOL  exec_command",
+        "   TOOL  exec_command",
+    ]
+    in_turns = drawn(turn, "turns")
+    assert tree(in_turns) == [
+        "LLM   Turn 1",
+        "   TOOL  exec",
+        "      TOOL  exec_command",
+        "   TOOL  exec_command",
+    ]
+    told = in_turns[0].attributes
+    ids = [value for name, value in told.items() if name.endswith("tool_call.id")]
+    assert ids == ["u1"]
+
+
 def test_the_turn_as_llm_names_the_main_agent_s_tool_calls() -> None:
     agent = Subagent("a1", "Explore", "u1", at(61), at(89), "completed")
     inner = tool_of("u2", "Read", agent_id="a1")

@@ -1,7 +1,7 @@
 """Find traces of one machine in the tree: home folders, hosts, caches. Exits 1 on any.
 
-What is committed has to work, and read, the same everywhere. Recordings are left out: they
-are what an agent wrote, under a made-up home.
+What is committed has to work, and read, the same everywhere. Recordings and the trees drawn of
+them are left out: they are what an agent wrote, under a made-up home.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LEFT_OUT = ("tests/recordings/", "tools/check_paths.py")
+LEFT_OUT = ("tests/recordings/", "tests/golden/", "tools/check_paths.py")
 MADE_UP_USERS = "dev|you|me|user|alice|bob|ada|someone|runner|test|nobody|x"
 
 PATTERNS = {

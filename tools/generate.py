@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Optional
 
 import harness_tracing
 from harness_tracing import agents
@@ -25,23 +26,59 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "src" / "harness_tracing"
 LOCK = ROOT / "python" / "requirements.lock"
 HOOKS_PAGE = ROOT / "docs" / "hooks.md"
-# Where an agent's plugins keep their manifest, and its marketplace the list of plugins.
-MANIFESTS = {"claude-code": Path(".claude-plugin") / "plugin.json"}
-MARKETPLACES = {"claude-code": Path(".claude-plugin") / "marketplace.json"}
-PLUGIN_ROOTS = {"claude-code": "${CLAUDE_PLUGIN_ROOT}"}
 CAPTURE = "vendor/harness_tracing/capture/capture.sh"
 NOT_COPIED = (".pyc", ".pyo")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an agent wants a plugin: where its files lie, what its folder is called in hooks.
+
+    `manifest` is what stands in the manifest besides; `entry` how a plugin stands in the
+    agent's list of plugins; `version` is the number that hooks.json begins with.
+    """
+
+    manifest_path: str
+    marketplace_path: str
+    root: str
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    source: Callable[[str], Any] = lambda path: path
+    policy: Mapping[str, str] = field(default_factory=dict)
+    version: Optional[int] = None
+
+
+FORMS = {
+    "claude-code": Form(
+        ".claude-plugin/plugin.json", ".claude-plugin/marketplace.json", "${CLAUDE_PLUGIN_ROOT}"
+    ),
+    "codex": Form(
+        ".codex-plugin/plugin.json",
+        ".agents/plugins/marketplace.json",
+        "${PLUGIN_ROOT}",
+        {"hooks": "./hooks/hooks.json"},
+        lambda path: {"source": "local", "path": path},
+        {"installation": "AVAILABLE", "authentication": "ON_INSTALL"},
+    ),
+    "cursor": Form(
+        ".cursor-plugin/plugin.json",
+        ".cursor-plugin/marketplace.json",
+        "${CURSOR_PLUGIN_ROOT}",
+        {"hooks": "./hooks/hooks.json"},
+        version=1,
+    ),
+}
 
 
 def derived() -> dict[Path, bytes]:
     """Every derived file and what it has to hold."""
     marketplace = json.loads((ROOT / "marketplace.json").read_text(encoding="utf-8"))
     files = {HOOKS_PAGE: hooks_page().encode()}
-    for name, path in MARKETPLACES.items():
-        files[ROOT / path] = _json(marketplace_of(marketplace, name))
+    for name, form in FORMS.items():
+        files[ROOT / form.marketplace_path] = _json(marketplace_of(marketplace, name))
     for entry in marketplace["plugins"]:
         plugin, agent = ROOT / entry["source"], agents.get(entry["agent"])
-        files[plugin / MANIFESTS[agent.name]] = _json(manifest_of(entry, marketplace["owner"]))
+        manifest = manifest_of(entry, marketplace["owner"])
+        files[plugin / FORMS[agent.name].manifest_path] = _json(manifest)
         files[plugin / "hooks" / "hooks.json"] = _json(hooks_of(agent))
         files[plugin / "vendor" / "requirements.lock"] = LOCK.read_bytes()
         files.update(vendored(plugin / "vendor" / "harness_tracing"))
@@ -59,14 +96,20 @@ def vendored(folder: Path) -> dict[Path, bytes]:
 
 def hooks_of(agent: Agent) -> dict[str, Any]:
     """The hooks.json of an agent's plugin."""
-    capture = f"{PLUGIN_ROOTS[agent.name]}/{CAPTURE}"
+    form = FORMS[agent.name]
 
     def handler(event: Event) -> dict[str, Any]:
-        command = hook_command(agent.name, event.name, None, capture)
+        line = hook_command(
+            agent.name, event.name, None, f"{form.root}/{CAPTURE}", own_shell=agent.own_shell
+        )
         timeout = {} if event.timeout_s is None else {"timeout": event.timeout_s}
-        return {"type": "command", "command": command, **timeout}
+        if form.version is not None:
+            return {"command": line, **timeout}
+        return {"hooks": [{"type": "command", "command": line, **timeout}]}
 
-    hooks = {event.name: [{"hooks": [handler(event)]}] for event in agent.events}
+    hooks = {event.name: [handler(event)] for event in agent.events}
+    if form.version is not None:
+        return {"version": form.version, "hooks": hooks}
     return {"description": f"Records what {agent.title} does, for harness", "hooks": hooks}
 
 
@@ -79,17 +122,30 @@ def manifest_of(entry: dict[str, Any], owner: dict[str, str]) -> dict[str, Any]:
         "author": owner,
         "license": "Apache-2.0",
         "keywords": entry["keywords"],
+        **FORMS[entry["agent"]].manifest,
     }
 
 
 def marketplace_of(marketplace: dict[str, Any], agent: str) -> dict[str, Any]:
     """The list of plugins as one agent reads it: its own, without the key `agent`."""
     plugins = [
-        {key: value for key, value in entry.items() if key != "agent"}
+        {
+            **_without_agent(entry),
+            **_policy(FORMS[agent]),
+            "source": FORMS[agent].source(entry["source"]),
+        }
         for entry in marketplace["plugins"]
         if entry["agent"] == agent
     ]
     return {**marketplace, "plugins": plugins}
+
+
+def _without_agent(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "agent"}
+
+
+def _policy(form: Form) -> dict[str, Any]:
+    return {"policy": dict(form.policy)} if form.policy else {}
 
 
 def hooks_page() -> str:

@@ -36,6 +36,14 @@ def test_windows_runs_capture_py_with_the_interpreter() -> None:
         hook_command("claude-code", "Stop", None, r"C:\h\capture.py")
 
 
+def test_a_line_with_a_shell_of_its_own_is_one_simple_command() -> None:
+    line = hook_command("codex", "Stop", "/opt//a b/python", "/x//capture.sh", own_shell=True)
+    assert line == (
+        "exec /bin/sh -c 'exec >/dev/null 2>&1; command . \"$3\" || :' "
+        "harness codex Stop /x/capture.sh '/opt/a b/python'"
+    )
+
+
 def test_the_plugin_folder_may_have_any_name(shell: Hook, place: Place) -> None:
     plugin = place.root / 'plug in\'s "own" $HOME'
     plugin.mkdir()
@@ -84,18 +92,21 @@ def facts_of(agent: str) -> str:
 @pytest.mark.parametrize("name", agents.names())
 def test_capture_knows_the_facts_of_every_agents_descriptor(name: str) -> None:
     agent = agents.get(name)
-    session, pid, _, foreign, ends = capture_py.AGENTS[name]
-    assert (session, pid, foreign) == (
+    session, pid, _, foreign, key, ends = capture_py.AGENTS[name]
+    assert (session, pid, foreign, key) == (
         agent.session_variable,
         agent.pid_variable,
         agent.foreign_variables,
+        agent.session_key,
     )
     assert ends == tuple(event.name for event in agent.events if event.ends)
-    facts = facts_of(name)
-    assert f"h_session=${{{agent.session_variable}-}}" in facts
-    assert f"h_pid=${{{agent.pid_variable}-}}" in facts
+    facts = [line.strip() for line in facts_of(name).splitlines()]
+    named = agent.session_variable
+    assert (f"h_session=${{{named}-}}" if named else "h_session=") in facts
+    assert (f"h_pid=${{{agent.pid_variable}-}}" if agent.pid_variable else "h_pid=$PPID") in facts
     assert f"h_ends='{' '.join(ends)}'" in facts
     assert "h_foreign=" + "".join(f"${{{v}-}}" for v in agent.foreign_variables) in facts
+    assert f"h_key={agent.session_key}" in facts
 
 
 def test_the_scripts_of_capture_lie_beside_it() -> None:

@@ -100,7 +100,6 @@ def test_a_project_gives_the_last_days_up_to_the_limit(traced: CommandLine) -> N
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--session-id", "nope"], "there is no session 'nope'"),
         (["--trace-id", "nope"], "there is no trace 'nope'"),
         (["--span-id", "nope"], "there is no span 'nope'"),
         (["nope"], "there is no project 'nope'"),
@@ -112,6 +111,14 @@ def test_what_is_not_there_is_a_problem(
     ran = traced("spans", "export", *arguments, "--stdout")
     assert (ran.code, ran.out) == (1, "")
     assert says in ran.err
+
+
+def test_a_session_that_is_not_there_has_no_spans(traced: CommandLine) -> None:
+    ran = traced("spans", "export", "--session-id", "nope", "--stdout")
+    assert (ran.code, ran.json) == (0, [])
+    assert "there is no session 'nope'" in ran.err
+
+    assert traced("spans", "export", "--session-id", "nope").code == 1
 
 
 def test_nothing_traced_yet_is_a_problem(run: CommandLine) -> None:

@@ -135,6 +135,15 @@ def test_a_step_without_a_start_stands_behind_what_asked_for_it() -> None:
     assert in_order((agent, later, unseen, call)) == (call, unseen, agent, later)
 
 
+def test_a_tool_that_code_called_stands_behind_the_tool_that_ran_the_code() -> None:
+    call, cell, later = samples.call("r1", 5), samples.tool("t1", 6), samples.call("r2", 9)
+    inner = replace(
+        samples.tool("exec-1", parent_tool_use_id="t1"), started_at_ns=None, ended_at_ns=None
+    )
+
+    assert in_order((inner, later, cell, call)) == (call, cell, inner, later)
+
+
 def test_steps_that_name_each_other_as_parent_are_still_ordered() -> None:
     one = Subagent("a1", None, None, None, None, "open", parent_agent_id="a2")
     two = Subagent("a2", None, None, None, None, "open", parent_agent_id="a1")

@@ -29,3 +29,7 @@ class FilterError(TracerError):
 
 class BootstrapError(TracerError):
     """The isolated environment could not be built; the message says what to install."""
+
+
+class RegistrationError(TracerError):
+    """An agent's configuration cannot be edited safely; it was left as it is."""

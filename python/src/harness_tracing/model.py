@@ -140,7 +140,8 @@ class ToolCall:
     `input` is the parsed arguments, `output` the text the model got back, `result` the
     agent's structured result where it has one. `waited_ns` is the time a person took to
     allow it or to answer; `started_at_ns`..`ended_at_ns` includes it. `status` is "running"
-    only while the turn is open.
+    only while the turn is open. `parent_tool_use_id` is the tool call that made this one, where
+    no model did (code that calls tools).
     """
 
     tool_use_id: str
@@ -158,6 +159,7 @@ class ToolCall:
     error: Optional[Failure] = None
     agent_id: Optional[str] = None
     mcp_server: Optional[str] = None
+    parent_tool_use_id: Optional[str] = None
     redactions: int = 0
 
 

@@ -19,17 +19,26 @@ if TYPE_CHECKING:  # importing typing costs milliseconds
     from collections.abc import Mapping
     from typing import Callable, Optional
 
-# Session, process and project variables of each agent, those that betray another one, and the
-# events that end a turn or a session.
-AGENTS = {
+# Of each agent: the session's, the process's and the project's variable (no variable for the
+# process: it is our parent), those that betray another agent, the session's key, and the events
+# that end a turn or a session.
+AGENTS: dict[
+    str,
+    tuple[Optional[str], Optional[str], Optional[str], tuple[str, ...], str, tuple[str, ...]],
+] = {
     "claude-code": (
         "CLAUDE_CODE_SESSION_ID",
         "CLAUDE_PID",
         "CLAUDE_PROJECT_DIR",
         ("CURSOR_VERSION", "COPILOT_CLI"),
+        "session_id",
         ("Stop", "SessionEnd"),
     ),
+    "codex": (None, None, None, (), "session_id", ("Stop", "SessionEnd")),
+    "cursor": (None, None, None, (), "conversation_id", ("stop", "sessionEnd")),
 }
+# Cursor's key for the session: in a payload for another agent's hook it tells who runs it.
+FOREIGN_KEY = "conversation_id"
 COMMON = "_common"
 HEAD_BYTES = 4096
 SESSION_ID_LENGTH = 128
@@ -73,15 +82,18 @@ def set_by_project(project: str, variable: bytes) -> bool:
     return False
 
 
-def session_of(named: str, payload: bytes) -> str:
-    """The session id from the agent's variable or the payload's beginning, fit for a path."""
-    found = named
-    if not found:
-        words = payload[:HEAD_BYTES].split(b'"')
-        for at in range(len(words) - 2):
-            if words[at] == b"session_id" and words[at + 1].strip() == b":":
-                found = words[at + 2].decode("utf-8", "replace")
-                break
+def first_key(payload: bytes, keys: tuple[str, ...]) -> Optional[tuple[str, str]]:
+    """The first of these keys in the payload's beginning, and its value."""
+    words = payload[:HEAD_BYTES].split(b'"')
+    wanted_words = [key.encode() for key in keys]
+    for at in range(len(words) - 2):
+        if words[at] in wanted_words and words[at + 1].strip() == b":":
+            return words[at].decode(), words[at + 2].decode("utf-8", "replace")
+    return None
+
+
+def session_of(found: str) -> str:
+    """The session id as the name of a folder: itself if it is fit for a path."""
     if not found or found.startswith((".", "_")) or len(found) > SESSION_ID_LENGTH:
         return COMMON
     return found if LETTERS.issuperset(found) else COMMON
@@ -147,14 +159,20 @@ def capture(agent: str, event: str, env: Mapping[str, str], read: Callable[[], b
     """Capture one event; `read` gives the payload."""
     if agent not in AGENTS or not wanted(env):
         return
-    session_variable, pid_variable, project_variable, foreign, ends = AGENTS[agent]
-    named = env.get(session_variable, "")
-    home = home_folder(env, env.get(project_variable, ""))
-    if home is None or (not named and any(env.get(name) for name in foreign)):
+    session_variable, pid_variable, project_variable, foreign, key, ends = AGENTS[agent]
+    named = _value(env, session_variable)
+    home = home_folder(env, _value(env, project_variable))
+    elsewhere = any(env.get(name) for name in foreign)
+    if home is None or (elsewhere and not named):
         return
     payload = read()
-    session = session_of(named, payload)
-    pid = env.get(pid_variable, "")
+    if elsewhere or not named:
+        found, value = first_key(payload, (key, FOREIGN_KEY)) or (key, "")
+        if found != key:
+            return
+        named = named or value
+    session = session_of(named)
+    pid = _value(env, pid_variable) if pid_variable else _parent()
     pid = pid if pid.isdecimal() and pid.isascii() else "0"
     folder = os.path.join(home, "spool", agent, session)
     write_event(folder, f"{event}.{pid}.{os.getpid()}", payload)
@@ -163,7 +181,7 @@ def capture(agent: str, event: str, env: Mapping[str, str], read: Callable[[], b
         words = [sys.executable, "-I", "-m", "harness_tracing.worker"]
         words += ["--home", home, "--agent", agent, "--session", session]
         start_detached(words, home, env)
-    wait_s = wanted_wait_s(env, env.get(project_variable, "")) if event in ends else 0
+    wait_s = wanted_wait_s(env, _value(env, project_variable)) if event in ends else 0
     if wait_s:
         wait_for_delivery(folder, wait_s, lived)
 
@@ -200,6 +218,15 @@ def wait_for_delivery(folder: str, wait_s: int, lived: bool) -> None:
         os.unlink(request)
     except FileNotFoundError:
         return
+
+
+def _value(env: Mapping[str, str], variable: Optional[str]) -> str:
+    return env.get(variable, "") if variable else ""
+
+
+def _parent() -> str:
+    # On Windows a shell of the agent's stands between, which is gone in a moment.
+    return "0" if WINDOWS else str(os.getppid())
 
 
 def _log_failure(env: Mapping[str, str]) -> None:

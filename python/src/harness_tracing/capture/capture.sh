@@ -3,6 +3,8 @@
 #
 # The line registered with the agent sources this file, so that no second shell starts:
 #     set -- AGENT EVENT THIS_FILE [PYTHON]; command . "$3" >/dev/null 2>&1 || :
+# With an agent that runs hooks in the user's own shell, a POSIX one takes that one's place:
+#     exec /bin/sh -c 'exec >/dev/null 2>&1; command . "$3" || :' harness AGENT EVENT THIS_FILE [PYTHON]
 # PYTHON is the interpreter to run the worker with; without it (plugins) the installed
 # version's is taken, and where that is missing or older, bootstrap.sh builds one.
 #
@@ -26,7 +28,24 @@ claude-code)
     h_pid=${CLAUDE_PID-}
     h_foreign=${CURSOR_VERSION-}${COPILOT_CLI-}
     h_project=${CLAUDE_PROJECT_DIR-}
+    h_key=session_id
     h_ends='Stop SessionEnd'
+    ;;
+codex)
+    h_session=
+    h_pid=$PPID
+    h_foreign=
+    h_project=
+    h_key=session_id
+    h_ends='Stop SessionEnd'
+    ;;
+cursor)
+    h_session=
+    h_pid=$PPID
+    h_foreign=
+    h_project=
+    h_key=conversation_id
+    h_ends='stop sessionEnd'
     ;;
 *) return 0 ;;
 esac
@@ -66,7 +85,7 @@ esac
 # the whole payload and has the last word. ($() drops final newlines; JSON is none the poorer.)
 h_head=
 set -f
-if [ -z "$h_session" ]; then
+if [ -z "$h_session" ] || [ -n "$h_foreign" ]; then
     h_head=$(dd bs=4096 count=1)
     h_seen=
     IFS='"'
@@ -74,9 +93,16 @@ if [ -z "$h_session" ]; then
     for h_word in $h_head; do
         # A quote in the state's name keeps it apart from every word.
         case $h_seen$h_word in
-        session_id) h_seen='key"' ;;
+        session_id | conversation_id) h_seen='key"' h_found=$h_word ;;
         'key":' | 'key" :' | 'key": ' | 'key" : ') h_seen='value"' ;;
-        'value"'*) h_session=$h_word && break ;;
+        'value"'*)
+            h_seen=
+            case $h_found in
+            "$h_key") h_session=${h_session:-$h_word} && break ;;
+            # Cursor's name for it: started within Claude Code, it hands on the variable.
+            conversation_id) return 0 ;;
+            esac
+            ;;
         *) h_seen= ;;
         esac
     done

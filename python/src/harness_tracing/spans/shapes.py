@@ -90,7 +90,11 @@ class _Drawing:
         steps = self.tree.steps
         tools = {item: step for item, step in steps.items() if isinstance(step, ToolCall)}
         moments = [step for step in steps.values() if isinstance(step, Moment)]
-        own = [tool for tool in tools.values() if tool.agent_id is None]
+        own = [
+            tool
+            for tool in tools.values()
+            if tool.agent_id is None and tool.parent_tool_use_id is None
+        ]
         attributes = {
             **items.of_turn(self.turn),
             **items.of_turn_as_llm(self.turn, self.model, own),

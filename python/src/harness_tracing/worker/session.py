@@ -179,10 +179,24 @@ class SessionWork:
         return self._follower.new_items(self.reader.wanted_files(), self.reader)
 
     def _new_events(self) -> list[HookEvent]:
+        self._gather_parts()
         if not self._unread and not self._watch.changed():
             return []
+        self._notice_taken()
         files = spool.event_files(self.folder, self._fed)
         return [event for event in map(self._event, files) if event is not None]
+
+    def _gather_parts(self) -> None:
+        """Take the events that were captured under the name of a part of this session."""
+        for part in filter(spool.is_session_id, self.reader.parts()):
+            for file in spool.event_files(self.home.session_spool(self.agent.name, part)):
+                spool.move(file, self.folder)
+
+    def _notice_taken(self) -> None:
+        """Begin anew when the session that we are a part of has taken our events."""
+        if self._fed and not next(iter(self._fed.values())).path.exists():
+            self._fed, self._spoiled = {}, set()
+            self._resume()
 
     def _event(self, file: SpoolFile) -> Optional[HookEvent]:
         try:
@@ -197,7 +211,8 @@ class SessionWork:
             self.log.warning("%s is no JSON and goes to quarantine", file.path)
             self._spoiled.add(file.key)
         named = spool.session_of(event.payload or {})
-        if named is not None and named != self.session_id:
+        ours = (self.session_id, *self.reader.parts())
+        if named is not None and named not in ours:
             if spool.move(file, self.home.session_spool(self.agent.name, named)):
                 self.moved.append(named)
             else:

@@ -1,0 +1,330 @@
+"""The real Codex (npm) against a scripted Responses API: turns, trust, plugin, same shapes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+
+from checkout import CLAUDE, ROOT
+from claude_client import Home, wait_until
+from codex_client import BYPASS, CODEX, Codex, interrupt
+from harness_tracing.agents.codex.trust import trust
+from scenarios import SCRIPTS
+from scripted_model import ScriptedModel
+from scripted_responses import HANGS, Fails, Says, Server, call, custom, run, says, text
+from tracer import Tracer, Tree
+
+pytestmark = pytest.mark.skipif(
+    not CODEX.exists(), reason=f"no Codex at {CODEX}: run `make setup-e2e`"
+)
+
+PATCH = """*** Begin Patch
+*** Update File: pricing.py
+@@
+-def total(n, p):
++def total(n, price):
+*** End Patch"""
+CODE = """const a = await tools.exec_command({cmd: "cat pricing.py"});
+const b = await tools.exec_command({cmd: "exit 3"});
+text(a.output); text(String(b.exit_code));"""
+AGENT_ID = re.compile(r'agent_id\\*": ?\\*"([0-9a-f-]{36})')
+
+
+def waits_for_agent(body: Any) -> Says:
+    """Wait for the sub-agent that the thread's tools named last."""
+    ids = AGENT_ID.findall(json.dumps(body["input"]))
+    return says(call("wait_agent", "multi_agent_v1", targets=ids[-1:], timeout_ms=20_000))
+
+
+RESPONSES = {
+    "simple": (says(text("Nothing to change.")),),
+    "again": (says(text("Still nothing to change.")),),
+    "tool_cycle": (
+        says(text("I read it first."), run("cat pricing.py")),
+        says(custom("apply_patch", PATCH)),
+        says(run("python3 -m compileall -q pricing.py")),
+        says(text("The name is better now.")),
+    ),
+    "parallel": (
+        says(run("sleep 0.4; echo one"), run("echo two"), run("sleep 0.2; exit 4")),
+        says(text("All three are done.")),
+    ),
+    "failing": (
+        says(run("echo broken >&2; exit 3")),
+        says(custom("apply_patch", PATCH.replace("total", "nothing"))),
+        says(call("frobnicate", level=3)),
+        says(text("All of that failed.")),
+    ),
+    "code_mode": (says(custom("exec", CODE)), says(text("The cell is done."))),
+    "delegates": (
+        says(
+            call(
+                "spawn_agent",
+                "multi_agent_v1",
+                message="Report. [[child]]",
+                agent_type="default",
+            )
+        ),
+        waits_for_agent,
+        says(text("The report is in.")),
+    ),
+    "child": (says(run("ls")), says(text("Child: one file."))),
+    "compaction": (
+        says(run("cat pricing.py"), tokens=(9000, 6000)),
+        says(run("ls"), tokens=(21_000, 6000)),
+        says(text("Summary: read it. [[compaction]]"), tokens=(21_100, 6000)),
+        says(text("Done after the compaction."), tokens=(5000, 0)),
+    ),
+    "error": (says(run("ls")), Fails(400)),
+    "slow": (says(run("sleep 25")), says(text("Not interrupted."))),
+    "hanging": (HANGS,),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """The scripted model."""
+    with Server(RESPONSES) as server:
+        yield server
+
+
+@pytest.fixture
+def codex(tmp_path: Path, server: Server) -> Codex:
+    """A home in which our hooks are registered."""
+    codex = Codex(tmp_path / "home", server.url)
+    codex.harness("install", "codex")
+    return codex
+
+
+def different(tree: Tree, server: Server, markers: Sequence[str]) -> Iterator[str]:
+    """How a tree differs from what the server answered to these scripts."""
+    answered = [each for each in server.log if each["marker"] in markers]
+    for each in answered:
+        calls = [span for span in tree.of_type("model_call") if each["id"] in span.texts]
+        if not each["whole"]:
+            continue
+        if len(calls) != 1:
+            yield f"{each['id']}: {len(calls)} spans"
+            continue
+        counted = (calls[0]["llm.token_count.prompt"], calls[0]["llm.token_count.completion"])
+        if counted != (each["usage"]["input"], each["usage"]["output"]):
+            yield f"{each['id']}: tokens {counted}, sent {each['usage']}"
+        for tool in each["tools"]:
+            if tree.tool(tool["id"]) is None:
+                yield f"{each['id']}: no span for {tool['id']}"
+    whole = [each for each in answered if each["whole"]]
+    good = [s for s in tree.of_type("model_call") if s.json["status_code"] != "ERROR"]
+    if len(good) != len(whole):
+        yield f"{len(good)} model calls, {len(whole)} answers"
+
+
+def traced(codex: Codex, server: Server, thread: str, turns: Sequence[str], *markers: str) -> Tree:
+    """The thread's tree, after it was found equal to what the server answered."""
+    tree = Tree(codex.spans(thread))
+    assert [turn["harness.turn.status"] for turn in tree.turns] == list(turns)
+    assert list(different(tree, server, markers)) == []
+    ids = [span.id for span in tree.spans]
+    assert len(ids) == len(set(ids))
+    return tree
+
+
+def statuses(tree: Tree, server: Server, marker: str) -> list[Optional[str]]:
+    """The statuses of the tools that a script asked for, in its order."""
+    asked = [
+        tool["id"] for each in server.log if each["marker"] == marker for tool in each["tools"]
+    ]
+    spans = [tree.tool(tool_id) for tool_id in asked]
+    return [span["harness.tool.status"] if span else None for span in spans]
+
+
+@pytest.mark.parametrize(
+    ("marker", "expected"),
+    [
+        ("simple", []),
+        ("tool_cycle", ["ok", "ok", "ok"]),
+        ("parallel", ["ok", "ok", "error"]),
+        ("failing", ["error", "error", "error"]),
+    ],
+)
+def test_a_turn_is_what_the_model_said(
+    codex: Codex, server: Server, marker: str, expected: list[str]
+) -> None:
+    thread = codex.exec(f"Please. [[{marker}]]")
+    tree = traced(codex, server, thread, ["completed"], marker)
+    assert statuses(tree, server, marker) == expected
+
+
+def test_code_mode_shows_the_calls_below_their_cell(codex: Codex, server: Server) -> None:
+    codex.model = "gpt-6-sol"
+    codex.configure()
+    thread = codex.exec("Please. [[code_mode]]")
+    tree = traced(codex, server, thread, ["completed"], "code_mode")
+    (cell,) = [tool for each in server.log for tool in each["tools"]]
+    below = [span for span in tree.of_type("tool") if tree.parent(span) == tree.tool(cell["id"])]
+    assert [span["harness.tool.status"] for span in below] == ["ok", "error"]
+
+
+def test_a_sub_agent_is_below_the_call_that_started_it(codex: Codex, server: Server) -> None:
+    thread = codex.exec("Please. [[delegates]]")
+    tree = traced(codex, server, thread, ["completed"], "delegates", "child")
+    (agent,) = tree.of_type("subagent")
+    parent = tree.parent(agent)
+    assert parent is not None and parent["tool.id"] == server.log[0]["tools"][0]["id"]
+    of_child = {each["id"] for each in server.log if each["marker"] == "child"}
+    calls = [span for span in tree.of_type("model_call") if of_child & span.texts]
+    assert len(calls) == 2 and all(agent in list(tree.above(span)) for span in calls)
+    assert [session["session_id"] for session in codex.sessions()] == [thread]
+
+
+def test_a_compaction_is_counted_once(codex: Codex, server: Server) -> None:
+    codex.extra = "model_auto_compact_token_limit = 20000"
+    codex.configure()
+    thread = codex.exec("Please. [[compaction]]")
+    tree = traced(codex, server, thread, ["completed"], "compaction")
+    moments = [span for span in tree.of_type("moment") if "ompact" in str(span.json["name"])]
+    assert len(moments) == 1
+
+
+def test_an_error_of_the_api_fails_the_turn(codex: Codex, server: Server) -> None:
+    thread = codex.exec("Please. [[error]]")
+    tree = traced(codex, server, thread, ["failed"], "error")
+    assert tree.turns[0].json["status_code"] == "ERROR"
+
+
+@pytest.mark.parametrize("marker", ["slow", "hanging"])
+def test_an_interrupted_turn_is_told_as_such(codex: Codex, server: Server, marker: str) -> None:
+    process = codex.start("exec", "--json", *BYPASS, f"Please. [[{marker}]]")
+    wait_until(lambda: server.log)
+    time.sleep(2)
+    interrupt(process)
+    process.communicate(timeout=30)
+    (session,) = codex.sessions()
+    tree = Tree(codex.spans(session["session_id"]))
+    assert [turn["harness.turn.status"] for turn in tree.turns] == ["interrupted"]
+    assert [span["harness.tool.status"] for span in tree.of_type("tool")] == (
+        ["interrupted"] if marker == "slow" else []
+    )
+
+
+def test_a_resumed_thread_is_one_session(codex: Codex, server: Server) -> None:
+    thread = codex.exec("Please. [[simple]]")
+    codex.exec("resume", thread, "More. [[again]]")
+    traced(codex, server, thread, ["completed", "completed"], "simple", "again")
+
+
+def test_within_claude_code_it_is_a_codex_session(codex: Codex, server: Server) -> None:
+    thread = codex.exec(
+        "Please. [[simple]]", CLAUDE_CODE_SESSION_ID="c-1", CLAUDE_PID="1", CURSOR_VERSION="2.7"
+    )
+    traced(codex, server, thread, ["completed"], "simple")
+    assert [session["agent"] for session in codex.sessions()] == ["codex"]
+
+
+# --- trust ---------------------------------------------------------------------------------
+
+
+def state(codex: Codex) -> str:
+    """What `harness install` says of Codex's trust."""
+    said = codex.harness("install", "codex").stderr
+    found = re.search(r"^Codex: ([a-z ]+)\.", said, re.MULTILINE)
+    assert found, said
+    return found[1]
+
+
+def trust_states(codex: Codex) -> set[str]:
+    return {hook["trustStatus"] for hook in codex.hooks()}
+
+
+def test_each_state_of_trust_is_told_as_codex_has_it(codex: Codex, server: Server) -> None:
+    config = codex.folder / "config.toml"
+    before = config.read_bytes()
+    assert (trust_states(codex), state(codex)) == ({"untrusted"}, "untrusted")
+    assert config.read_bytes() == before, "trust is the user's to give"
+    codex.exec("Please. [[simple]]", bypass=False)
+    assert codex.sessions() == [], "Codex runs no hook that it does not trust"
+
+    codex.trust_hooks()
+    assert (trust_states(codex), state(codex)) == ({"trusted"}, "trusted")
+    thread = codex.exec("Please. [[simple]]", bypass=False)
+    assert [session["session_id"] for session in codex.sessions()] == [thread]
+
+    hooks = json.loads((codex.folder / "hooks.json").read_bytes())
+    mine = {"hooks": [{"type": "command", "command": "true"}]}
+    hooks["hooks"]["Stop"].insert(0, mine)
+    (codex.folder / "hooks.json").write_text(json.dumps(hooks))
+    assert (trust_states(codex), state(codex)) == ({"trusted", "untrusted"}, "trust lost")
+
+    codex.harness("uninstall", "codex")
+    assert codex.hooks() == []
+    left = json.loads((codex.folder / "hooks.json").read_bytes())
+    assert left["hooks"] == {"Stop": [mine]}
+
+
+def test_trust_is_lost_with_a_change_of_the_time_limit(codex: Codex) -> None:
+    codex.trust_hooks()
+    path = codex.folder / "hooks.json"
+    path.write_text(path.read_text().replace('"timeout": 3', '"timeout": 2', 1))
+    assert trust_states(codex) == {"trusted", "modified"}
+    assert trust(codex.folder).state == "trust lost"
+
+
+def test_the_plugin_traces_and_its_folder_stays_as_it_is(tmp_path: Path, server: Server) -> None:
+    codex = Codex(tmp_path / "home", server.url)
+    for words in (
+        ("marketplace", "add", str(ROOT)),
+        ("add", "codex-tracing@coding-harness-tracing"),
+    ):
+        done = codex.start("plugin", *words)
+        assert done.wait(60) == 0, done.communicate()
+    codex.trust_hooks()
+    (folder,) = (codex.folder / "plugins" / "cache").glob("*/codex-tracing/*")
+    before = _digest(folder)
+    thread = codex.exec("Please. [[tool_cycle]]", bypass=False)
+    traced(codex, server, thread, ["completed"], "tool_cycle")
+    assert _digest(folder) == before
+    assert trust_states(codex) == {"trusted"}
+
+
+def _digest(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+# --- the same work, two agents ---------------------------------------------------------------
+
+
+@pytest.mark.skipif(not CLAUDE.exists(), reason="no Claude Code: run `make setup-e2e`")
+def test_the_same_work_gives_trees_of_the_same_shape(codex: Codex, tmp_path: Path) -> None:
+    thread = codex.exec("Please. [[tool_cycle]]")
+    of_codex = Tree(codex.spans(thread))
+    with ScriptedModel(SCRIPTS) as model:
+        home = Home.fresh(tmp_path / "claude", model.url)
+        tracer = Tracer(home)
+        tracer.install()
+        tracer.run("install", "claude-code")
+        home.prompt("Please. [[tool_cycle]]", session_id="11111111-2222-4333-8444-555555555555")
+        tracer.flush()
+        of_claude = Tree(tracer.spans("11111111-2222-4333-8444-555555555555"))
+    assert _shape(of_codex) == _shape(of_claude) != []
+    same = ("harness.turn.status", "harness.turn.number", "openinference.span.kind")
+    for attribute in same:
+        assert of_codex.turns[0][attribute] == of_claude.turns[0][attribute]
+
+
+def _shape(tree: Tree) -> list[tuple[str, Optional[str], str]]:
+    """Each span as its type, its parent's and its kind, in order."""
+    found = []
+    for span in tree.spans:
+        parent = tree.parent(span)
+        found.append((span.type, parent.type if parent else None, span.kind))
+    return found
