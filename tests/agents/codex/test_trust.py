@@ -101,3 +101,19 @@ def test_a_hook_that_the_user_switched_off_is_told(tmp_path: Path) -> None:
     config = home / "config.toml"
     config.write_text(config.read_text() + "\nenabled = false\n")
     assert trust(home).state == "switched off"
+
+
+def test_a_plugins_hooks_go_by_the_plugins_name(tmp_path: Path) -> None:
+    hooks = tmp_path / "plugins" / "cache" / "market" / "codex-tracing" / "0.1.0" / "hooks"
+    hooks.mkdir(parents=True)
+    folder(hooks, Stop=[group("Stop")])
+    config = tmp_path / "config.toml"
+    config.write_text('[plugins."codex-tracing@market"]\nenabled = false\n')
+    assert trust(tmp_path).state == "not registered"
+    config.write_text('[plugins."codex-tracing@market"]\nenabled = true\n')
+    assert trust(tmp_path).state == "untrusted"
+    key = "codex-tracing@market:hooks/hooks.json:stop:0:0"
+    hashed = hash_of("stop", handler(group("Stop")))
+    entry = f'[hooks.state."{key}"]\ntrusted_hash = "{hashed}"\n'
+    config.write_text(config.read_text() + entry)
+    assert trust(tmp_path).state == "trusted"
