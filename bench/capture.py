@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.spawn import seconds_of
 from bench.stats import paired_ratio
 from harness_tracing.agents import get as get_agent
-from harness_tracing.agents import names as get_agents
+from harness_tracing.agents import names as agent_names
 
 HARNESS = Path(sys.executable).with_name("harness")
 BASELINE = Path(__file__).with_name("baseline_hook.py")
@@ -95,25 +95,25 @@ def measure(folder: Path, rounds: int = ROUNDS) -> Timings:
             collected = {**with_id, "BENCH_COLLECTOR": url}
             baseline[label].append(seconds_of(posting, usual, collected))
             _empty(spool)
-    agents = {name: _of_agent(name, home, rounds) for name in get_agents()}
+    agents = _of_agents(home, rounds)
     first = [_first_event(ours, folder / f"first-{n}") for n in range(max(5, rounds // 6))]
     return Timings(true, baseline, capture, first, agents)
 
 
-def _of_agent(name: str, home: Path, rounds: int) -> list[float]:
-    """An agent's line with a payload that names the session, as most of its events find it."""
-    agent = get_agent(name)
-    env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)}
-    line = hook_command(agent.events[0].name, env, name)
-    spool = home / ".arize" / "harness" / "spool" / name
-    if agent.session_variable:
-        env[agent.session_variable] = SESSION
-    event = json.loads(payload(10_000, "first"))
-    content = json.dumps({agent.session_key: SESSION, **event}).encode()
-    found = []
-    for _ in range(rounds):
-        _pretend_worker(spool)
-        found.append(seconds_of(line, content, env))
+def _of_agents(home: Path, rounds: int) -> dict[str, list[float]]:
+    """Each agent's line in turn, with an event as most of its events find it."""
+    path = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)}
+    ready = {}
+    for name in agent_names():
+        agent = get_agent(name)
+        env = {**path, agent.session_variable: SESSION} if agent.session_variable else path
+        event = {agent.session_key: SESSION, **json.loads(payload(10_000, "first"))}
+        line = hook_command(agent.events[0].name, path, name)
+        ready[name] = (line, json.dumps(event).encode(), env)
+    found: dict[str, list[float]] = {name: [] for name in ready}
+    for _, (name, words) in itertools.product(range(rounds), ready.items()):
+        _pretend_worker(home / ".arize" / "harness" / "spool" / name)
+        found[name].append(seconds_of(*words))
     return found
 
 
