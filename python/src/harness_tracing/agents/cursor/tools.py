@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Optional
 
 from harness_tracing.agents.cursor.drafts import ToolEvent, TurnDraft
@@ -21,7 +22,7 @@ TASK = "Task"
 # Two of our hooks, say the user's and a project's, are started at the same moment.
 SAME_EVENT_NS = 1_000_000_000
 # How many calls before and after an event it may belong to: as many as run at once.
-NEAR = 32
+NEAR = 8
 
 
 @dataclass
@@ -44,14 +45,18 @@ class Call:
             return self.first.kind == READ or any(not e.begins for e in self.events)
         return any(e.event.startswith("postToolUse") for e in self.events)
 
-    def distance(self, event: ToolEvent) -> tuple[int, bool, int]:
-        """How far an event without an id is from this call: outside it, told before, how late."""
+    @cached_property
+    def span(self) -> tuple[int, Optional[int]]:
+        """From when to when the events that name its id say it ran."""
         named = [e for e in self.events if e.tool_use_id is not None]
         starts = [e.at_ns for e in named if e.begins]
         ends = [e.at_ns for e in named if not e.begins]
-        start = min(starts) if starts else min(ends)
-        end = max(ends) if ends else event.at_ns
-        outside = max(0, start - event.at_ns, event.at_ns - end)
+        return min(starts or ends), max(ends) if ends else None
+
+    def distance(self, event: ToolEvent) -> tuple[int, bool, int]:
+        """How far an event without an id is from this call: outside it, told before, how late."""
+        start, end = self.span
+        outside = max(0, start - event.at_ns, event.at_ns - (end or event.at_ns))
         told = any(e.event == event.event for e in self.events)
         return outside, told, abs(event.at_ns - start)
 
