@@ -19,6 +19,8 @@ from pathlib import Path
 
 from bench.spawn import seconds_of
 from bench.stats import paired_ratio
+from harness_tracing.agents import get as get_agent
+from harness_tracing.agents import names as agent_names
 
 HARNESS = Path(sys.executable).with_name("harness")
 BASELINE = Path(__file__).with_name("baseline_hook.py")
@@ -32,12 +34,13 @@ EVENT = "PostToolUse"
 @dataclass(frozen=True)
 class Timings:
     """Seconds of every round, by payload size: of `/bin/true`, the baseline, and of capture
-    by (size, where the session id stands)."""
+    by (size, where the session id stands); of each agent's line with 10 kB."""
 
     true: Mapping[str, list[float]]
     baseline: Mapping[str, list[float]]
     capture: Mapping[tuple[str, str], list[float]]
     first_event: list[float]
+    agents: Mapping[str, list[float]]
 
     def ratio(self, size: str, place: str) -> float:
         """Capture as a multiple of `/bin/true` with the same payload."""
@@ -58,9 +61,9 @@ def payload(size: int, place: str) -> bytes:
     return json.dumps(event, separators=(",", ":")).encode()
 
 
-def hook_command(event: str, env: Mapping[str, str]) -> str:
+def hook_command(event: str, env: Mapping[str, str], agent: str = "claude-code") -> str:
     """The shell line registered for an event, as ``harness hook-command`` prints it."""
-    command = [str(HARNESS), "hook-command", "claude-code", event]
+    command = [str(HARNESS), "hook-command", agent, event]
     done = subprocess.run(command, env=dict(env), check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
@@ -92,8 +95,26 @@ def measure(folder: Path, rounds: int = ROUNDS) -> Timings:
             collected = {**with_id, "BENCH_COLLECTOR": url}
             baseline[label].append(seconds_of(posting, usual, collected))
             _empty(spool)
+    agents = _of_agents(home, rounds)
     first = [_first_event(ours, folder / f"first-{n}") for n in range(max(5, rounds // 6))]
-    return Timings(true, baseline, capture, first)
+    return Timings(true, baseline, capture, first, agents)
+
+
+def _of_agents(home: Path, rounds: int) -> dict[str, list[float]]:
+    """Each agent's line in turn, with an event as most of its events find it."""
+    path = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home)}
+    ready = {}
+    for name in agent_names():
+        agent = get_agent(name)
+        env = {**path, agent.session_variable: SESSION} if agent.session_variable else path
+        event = {agent.session_key: SESSION, **json.loads(payload(10_000, "first"))}
+        line = hook_command(agent.events[0].name, path, name)
+        ready[name] = (line, json.dumps(event).encode(), env)
+    found: dict[str, list[float]] = {name: [] for name in ready}
+    for _, (name, words) in itertools.product(range(rounds), ready.items()):
+        _pretend_worker(home / ".arize" / "harness" / "spool" / name)
+        found[name].append(seconds_of(*words))
+    return found
 
 
 def _pretend_worker(spool: Path) -> None:

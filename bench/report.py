@@ -92,6 +92,9 @@ def capture_table(timings: Timings) -> str:
         hook = timings.baseline[size]
         ratio = f"{median(hook) / median(timings.true[size]):.1f}"
         rows.append([size, "Python hook that posts the event", *_spread(hook), ratio])
+    for agent, values in timings.agents.items():
+        ratio = f"{median(values) / median(timings.true['10 kB']):.2f}"
+        rows.append(["10 kB", f"ours, the line of {agent}", *_spread(values), ratio])
     rows.append(
         ["500 B", "ours, first event: folders and worker", *_spread(timings.first_event), ""]
     )

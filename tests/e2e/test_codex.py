@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -283,7 +284,9 @@ def test_the_plugin_traces_and_its_folder_stays_as_it_is(tmp_path: Path, server:
     ):
         done = codex.start("plugin", *words)
         assert done.wait(60) == 0, done.communicate()
+    assert trust(codex.folder).state == "untrusted"
     codex.trust_hooks()
+    assert trust(codex.folder).state == "trusted"
     (folder,) = (codex.folder / "plugins" / "cache").glob("*/codex-tracing/*")
     before = _digest(folder)
     thread = codex.exec("Please. [[tool_cycle]]", bypass=False)
@@ -319,6 +322,32 @@ def test_the_same_work_gives_trees_of_the_same_shape(codex: Codex, tmp_path: Pat
     same = ("harness.turn.status", "harness.turn.number", "openinference.span.kind")
     for attribute in same:
         assert of_codex.turns[0][attribute] == of_claude.turns[0][attribute]
+
+
+@pytest.mark.skipif(not CLAUDE.exists(), reason="no Claude Code: run `make setup-e2e`")
+def test_filters_work_without_knowing_the_agent(codex: Codex, tmp_path: Path) -> None:
+    session_id = "11111111-2222-4333-8444-666666666666"
+    thread = codex.exec("Please. [[failing]]")
+    failed = codex.exec("Please. [[error]]")
+    codex.spans(thread)
+    with ScriptedModel(SCRIPTS) as model:
+        home = Home(codex.home, model.url)
+        shutil.copytree(codex.project, home.project)
+        codex.harness("install", "claude-code")
+        home.prompt("Please. [[tool_failure]]", session_id=session_id)
+        codex.spans(session_id)
+    tools = "attributes.harness.span.type = 'tool' and status_code = 'ERROR'"
+    assert _found(codex, thread, tools) == 3
+    assert _found(codex, session_id, tools) > 3
+    turns = "kind = 'LLM' and attributes.harness.turn.status = 'completed'"
+    assert [_found(codex, each, turns) for each in (thread, session_id, failed)] == [1, 1, 0]
+    assert {each["agent"] for each in codex.sessions()} == {"codex", "claude-code"}
+
+
+def _found(codex: Codex, session_id: str, expression: str) -> int:
+    """How many spans of a session a filter finds."""
+    words = ("--session-id", session_id, "--filter", expression, "--stdout")
+    return len(json.loads(codex.harness("spans", "export", *words).stdout))
 
 
 def _shape(tree: Tree) -> list[tuple[str, Optional[str], str]]:

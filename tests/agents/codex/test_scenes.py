@@ -478,6 +478,30 @@ def test_what_codex_says_in_place_of_a_result_tells_how_a_tool_went() -> None:
     assert found == told
 
 
+def test_tools_that_only_hooks_tell_of_have_the_names_of_rollouts() -> None:
+    names = {
+        "Bash": "exec_command",
+        "apply_patch": "apply_patch",
+        "mcp__pricing__price_lookup": "mcp__pricing.price_lookup",
+        "collaborationspawn_agent": "collaboration.spawn_agent",
+        "multi_agent_v1wait_agent": "multi_agent_v1.wait_agent",
+    }
+    scene = Scene(source=None)
+    told = {"transcript_path": None, "turn_id": "t1"}
+    scene.hook(1, "UserPromptSubmit", prompt="Do it", **told)
+    for name in names:
+        for at, event in ((2, "PreToolUse"), (3, "PostToolUse")):
+            scene.hook(at, event, tool_name=name, tool_use_id=name, tool_input={}, **told)
+    scene.hook(4, "SessionEnd", reason="other", transcript_path=None)
+    scene.pass_time(6)
+
+    tools = {tool.tool_use_id: tool for tool in steps(scene.turns()[0], ToolCall)}
+    assert {tool_id: tool.name for tool_id, tool in tools.items()} == names
+    assert tools["mcp__pricing__price_lookup"].mcp_server == "pricing"
+    assert tools["Bash"].status == "unknown"
+    assert tools["apply_patch"].status == "ok"
+
+
 def test_a_command_typed_by_the_user_is_a_turn_without_a_prompt() -> None:
     scene = Scene()
     scene.event(1, "task_started", turn_id="t1", root_turn_id="t1")

@@ -95,8 +95,9 @@ def test_prompts_of_one_request_share_its_run_id() -> None:
     assert [(t.prompt, t.response) for t in played.turns] == [("One.", "1"), ("Go on.", "2")]
 
 
-def test_work_after_a_stop_in_the_same_generation_is_a_turn_of_its_own() -> None:
-    played = Played(prompt(0), answer(50), stop(60), *shell(5000, "t1", "ls")).die()
+@pytest.mark.parametrize("later_ms", [500, 5000], ids=["at once", "when that is final"])
+def test_work_after_a_stop_in_the_same_generation_is_a_turn_of_its_own(later_ms: int) -> None:
+    played = Played(prompt(0), answer(50), stop(60), *shell(later_ms, "t1", "ls")).die()
 
     first, second = played.turns
     assert (first.turn_id, second.turn_id) == (GENERATION, GENERATION + "+1")

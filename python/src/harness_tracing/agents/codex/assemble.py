@@ -15,7 +15,7 @@ from harness_tracing.agents.codex.drafts import (
     TurnDraft,
 )
 from harness_tracing.agents.codex.ends import settled
-from harness_tracing.agents.codex.tools import build_tool, hook_tool, is_left_running
+from harness_tracing.agents.codex.tools import SHELL, build_tool, hook_tool, is_left_running
 from harness_tracing.model import (
     Gap,
     Message,
@@ -268,7 +268,7 @@ def _gaps(r: Reading, turn: TurnDraft, steps: tuple[Step, ...]) -> list[Gap]:
     if not turn.has_lines:
         why = "the session kept no rollout" if r.state.no_rollout else "its rollout was not found"
         gaps.append(Gap("model calls", why))
-        if any(tool.status == "unknown" and tool.name == "Bash" for tool in tools):
+        if any(tool.status == "unknown" and tool.name == SHELL for tool in tools):
             gaps.append(Gap("exit codes of commands", "Codex's hooks do not tell them"))
     elif any(tool.status == "unknown" for tool in tools):
         gaps.append(Gap("result of a tool", "neither rollout nor hook told it"))

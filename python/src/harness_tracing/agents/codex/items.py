@@ -9,14 +9,14 @@ from harness_tracing.agents.codex import calls
 from harness_tracing.agents.codex import rollout as r_
 from harness_tracing.agents.codex.core import Reading
 from harness_tracing.agents.codex.drafts import MomentDraft, Thread, ToolDraft, TurnDraft
-from harness_tracing.agents.codex.tools import is_left_running
+from harness_tracing.agents.codex.tools import SHELL, is_left_running
 
 Value = Mapping[str, Any]
 
 # Calls that the provider runs itself: no output follows them.
 AT_ONCE = ("web_search_call", "image_generation_call")
 _NAMES = {
-    "CommandExecution": "exec_command",
+    "CommandExecution": SHELL,
     "FileChange": "apply_patch",
     "WebSearch": "web_search_call",
     "ImageGeneration": "image_generation_call",

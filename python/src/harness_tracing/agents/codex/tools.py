@@ -18,7 +18,9 @@ POLL = "write_stdin"
 ASKS = "request_user_input"
 CELLS_LOOKED_AT = 50
 MESSAGE_CHARACTERS = 2000
-_HOOK_NAMES = {"Bash": "exec_command"}
+SHELL = "exec_command"
+# Hooks glue a tool's namespace to its name.
+_NAMESPACES = ("collaboration", "multi_agent_v1")
 _RUNNING_CELL = "Script running with cell ID"
 _FAILED_CELL = "Script failed"
 _BAD_PATCH = "apply_patch verification failed"
@@ -78,11 +80,22 @@ def _within(turn: TurnDraft, hook: HookTimes) -> HookTimes:
 
 
 def hook_tool(times: HookTimes) -> ToolDraft:
-    """A tool call that only hooks tell of; one in a code cell gets the name code calls it by."""
-    name = times.name
-    if times.tool_use_id.startswith(NESTED):
-        name = _HOOK_NAMES.get(name, name)
+    """A tool call that only hooks tell of, under the name that rollouts have for it."""
+    name = _rollout_name(times.name)
     return ToolDraft(times.tool_use_id, name, agent_id=times.agent_id, input=times.input)
+
+
+def _rollout_name(name: str) -> str:
+    """What a rollout calls a tool that hooks call `name`: ``Bash``, ``mcp__server__tool``…"""
+    if name == "Bash":
+        return SHELL
+    parts = name.split("__", 2)
+    if parts[0] == "mcp" and len(parts) == 3:
+        return f"mcp__{parts[1]}.{parts[2]}"
+    for namespace in _NAMESPACES:
+        if name.startswith(namespace) and len(name) > len(namespace):
+            return f"{namespace}.{name[len(namespace) :]}"
+    return name
 
 
 def is_left_running(tool: ToolDraft) -> bool:

@@ -3,7 +3,9 @@
 The rule was checked against Codex 0.169.0 (`hooks/list` of its app-server). Trust lies in
 config.toml as ``[hooks.state."<hooks.json>:<event>:<group>:<handler>"] trusted_hash``. The hash
 is of the event, the command and its time limit; the key is a position. So trust is lost when
-the command changes, and also when the user puts other hooks before it. Nothing is written here.
+the command changes, and also when the user puts other hooks before it. A plugin's hooks have the
+plugin's name in the file's place, and besides a hash of the plugin's whole content, which is
+Codex's secret: that it changed is not seen here. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Optional
@@ -21,6 +23,7 @@ from harness_tracing.agents import json_text
 from harness_tracing.agents.registration import agent_of
 
 State = Literal["not registered", "untrusted", "trusted", "trust lost", "switched off"]
+PLUGIN = "codex-tracing"
 DEFAULT_TIMEOUT_S = 600
 SHORT_TIMEOUT_S = {"session_end": 1, "interrupt": 1}
 # Not told apart by Codex: matchers of these events.
@@ -38,12 +41,13 @@ class Trust:
 def trust(codex_home: Path) -> Trust:
     """Whether our hooks in a Codex folder are registered and trusted; nothing is changed.
 
+    Those in hooks.json count, and where there are none, our plugin's.
+
     Of several hooks the worst state counts. Files that cannot be read count as empty: then
     Codex does not read them either.
     """
-    path = codex_home / "hooks.json"
-    known = _states(codex_home / "config.toml")
-    found = [_state_of(known, path, key, wanted) for key, wanted in _ours(path)]
+    config = _config(codex_home / "config.toml")
+    found = _states(config, codex_home / "hooks.json") or _plugin_states(config, codex_home)
     if not found:
         return Trust("not registered", "harness install codex")
     review = "start `codex`, open /hooks, look at the hooks of harness and trust them"
@@ -96,22 +100,49 @@ def hash_of(event: str, handler: Mapping[str, Any], matcher: Optional[str] = Non
     return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def _states(config: Path) -> Mapping[str, Any]:
+def _config(path: Path) -> Mapping[str, Any]:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        hooks = tomlkit.parse(config.read_text(encoding="utf-8")).unwrap().get("hooks")
+        return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
     except (OSError, ValueError, TOMLKitError):
         return {}
-    states = hooks.get("state") if isinstance(hooks, Mapping) else None
-    return states if isinstance(states, Mapping) else {}
 
 
-def _state_of(known: Mapping[str, Any], path: Path, position: str, wanted: str) -> State:
+def _table(config: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    found: Any = config
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _states(config: Mapping[str, Any], path: Path, *names: str) -> list[State]:
+    """The state of each of our hooks in a file; in keys it goes by any of these names."""
+    known = _table(config, "hooks", "state")
     entries = {key: entry for key, entry in known.items() if isinstance(entry, Mapping)}
-    names = (f"{file}:{position}" for file in (str(path), os.path.realpath(path)))
-    entry = next((entries[name] for name in names if name in entries), {})
+    called = names or (str(path), os.path.realpath(path))
+    return [_state_of(entries, called, position, wanted) for position, wanted in _ours(path)]
+
+
+def _plugin_states(config: Mapping[str, Any], codex_home: Path) -> list[State]:
+    for name, settings in _table(config, "plugins").items():
+        plugin, _, marketplace = name.partition("@")
+        if plugin != PLUGIN or not isinstance(settings, Mapping) or not settings.get("enabled"):
+            continue
+        cache = codex_home / "plugins" / "cache" / marketplace / plugin
+        files = sorted(cache.glob("*/hooks/hooks.json"), key=lambda file: file.stat().st_mtime)
+        found = _states(config, files[-1], f"{name}:hooks/hooks.json") if files else []
+        if found:
+            return found
+    return []
+
+
+def _state_of(
+    entries: Mapping[str, Mapping[str, Any]], names: Iterable[str], position: str, wanted: str
+) -> State:
+    keys = [f"{name}:{position}" for name in names]
+    entry = next((entries[key] for key in keys if key in entries), {})
     if "trusted_hash" not in entry:
         moved = any(each.get("trusted_hash") == wanted for each in entries.values())
         return "trust lost" if moved else "untrusted"

@@ -14,7 +14,7 @@ from harness_tracing.agents.cursor.drafts import (
     State,
     TurnDraft,
 )
-from harness_tracing.agents.cursor.tools import Call, build_tool, calls_of, task_call
+from harness_tracing.agents.cursor.tools import Call, build_tool, task_call
 from harness_tracing.agents.cursor.transcript import segment_of
 from harness_tracing.model import (
     Failure,
@@ -130,7 +130,8 @@ def _error(turn: TurnDraft, segment: Optional[Segment]) -> Failure:
 
 def steps_of(r: Reading, turn: TurnDraft, segment: Optional[Segment]) -> tuple[Step, ...]:
     """The steps of a turn in order of start."""
-    calls = calls_of(turn)
+    known_calls = r.calls(turn)
+    calls = known_calls.of(turn)
     if turn.end is None and r.state.tool_ids_seen:
         # The event that names the id of such a call may yet come.
         calls = [call for call in calls if call.has_id]
@@ -139,7 +140,8 @@ def steps_of(r: Reading, turn: TurnDraft, segment: Optional[Segment]) -> tuple[S
     agents = _agents(turn, calls)
     by_call = {agent.tool_use_id: agent.agent_id for agent in agents}
     steps: list[Step] = [
-        build_tool(call, turn, _agent_id(call) or by_call.get(_parent(call))) for call in calls
+        known_calls.built(call, turn, _agent_id(call) or by_call.get(_parent(call)))
+        for call in calls
     ]
     known = {call.tool_use_id for call in calls}
     closed = {call.tool_use_id for call in calls if call.closed}

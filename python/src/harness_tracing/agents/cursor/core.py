@@ -6,6 +6,7 @@ from typing import Optional
 
 from harness_tracing.agents.base import TurnChange
 from harness_tracing.agents.cursor.drafts import ClosedTurn, End, State, TurnDraft
+from harness_tracing.agents.cursor.tools import Calls
 from harness_tracing.agents.cursor.transcript import segment_of
 from harness_tracing.model import Step
 
@@ -19,6 +20,16 @@ class Reading:
         self.touched: dict[str, None] = {}
         self.finished: list[TurnChange] = []
         self.told: dict[str, dict[str, Step]] = {}
+        self._calls: dict[str, Calls] = {}
+
+    def calls(self, turn: TurnDraft) -> Calls:
+        """The tool calls of a turn that is not final."""
+        return self._calls.setdefault(turn.turn_id, Calls())
+
+    def forget(self, turn: TurnDraft) -> None:
+        """The turn is final: what was kept to tell it is not needed any more."""
+        for kept in (self.touched, self.told, self._calls):
+            kept.pop(turn.turn_id, None)
 
     def touch(self, turn: TurnDraft, at_ns: int) -> None:
         """There is news of a turn."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from harness_tracing.agents.cursor.core import Reading
 from harness_tracing.agents.cursor.drafts import AgentDraft, End, TurnDraft
 from harness_tracing.agents.cursor.payloads import STATUSES
-from harness_tracing.agents.cursor.tools import calls_of
 from harness_tracing.agents.cursor.transcript import segment_of
 
 SECOND = 10**9
@@ -30,7 +29,7 @@ def let_time_pass(r: Reading) -> None:
         quiet = r.state.now_ns - turn.active_ns
         if segment is not None and segment.status is not None:
             r.end(turn, firm=False)
-        elif quiet >= QUIET_NS and not is_running(turn) and r.is_answered(turn):
+        elif quiet >= QUIET_NS and not is_running(r, turn) and r.is_answered(turn):
             r.end(turn, firm=True)
 
 
@@ -42,9 +41,9 @@ def end_of_session(r: Reading, turn: TurnDraft) -> None:
     r.end(turn, firm=True)
 
 
-def is_running(turn: TurnDraft) -> bool:
+def is_running(r: Reading, turn: TurnDraft) -> bool:
     """Whether a tool call or a sub-agent has begun and not ended, as far as events tell."""
-    calls = calls_of(turn)
+    calls = r.calls(turn).of(turn)
     closed = {call.tool_use_id for call in calls if call.closed}
     left = [agent for agent in turn.agents.values() if not over(agent, closed)]
     return bool(left) or any(not call.closed for call in calls)
@@ -62,7 +61,7 @@ def is_due(r: Reading, turn: TurnDraft) -> bool:
     waited = r.state.now_ns - max(turn.end.seen_ns, turn.active_ns)
     if waited < SETTLE_NS:
         return False
-    if not is_running(turn):
+    if not is_running(r, turn):
         return True
     if _works_on(turn):
         return waited >= BACKGROUND_NS
@@ -78,7 +77,7 @@ def settles_soon(r: Reading) -> bool:
     for turn in r.state.turns.values():
         if turn.end is None:
             continue
-        if not is_running(turn) or (turn.end.firm and not _works_on(turn)):
+        if not is_running(r, turn) or (turn.end.firm and not _works_on(turn)):
             return True
         if r.state.now_ns - max(turn.end.seen_ns, turn.active_ns) < SETTLE_NS:
             return True
@@ -90,7 +89,7 @@ def session_is_over(r: Reading) -> bool:
     seen_ns, now_ns = r.state.end_seen_ns, r.state.now_ns
     if seen_ns is None:
         return False
-    late = any(is_running(turn) for turn in r.state.turns.values())
+    late = any(is_running(r, turn) for turn in r.state.turns.values())
     return now_ns - max(seen_ns, r.state.active_ns) >= (LATE_NS if late else SETTLE_NS)
 
 
@@ -100,6 +99,6 @@ def late_ones_may_come(r: Reading) -> bool:
     Or somebody who knows a turn that nothing announced as a sub-agent's.
     """
     return any(
-        (is_running(turn) or not r.is_shown(turn)) and r.state.now_ns - turn.active_ns < LATE_NS
+        (is_running(r, turn) or not r.is_shown(turn)) and r.state.now_ns - turn.active_ns < LATE_NS
         for turn in r.state.turns.values()
     )

@@ -24,7 +24,6 @@ from harness_tracing.agents.cursor import assemble, ends, late, parts, transcrip
 from harness_tracing.agents.cursor.core import Reading
 from harness_tracing.agents.cursor.drafts import AgentDraft, ClosedTurn, State, TurnDraft
 from harness_tracing.agents.cursor.hooks import feed_hook
-from harness_tracing.agents.cursor.tools import calls_of
 from harness_tracing.model import Message, Step, Subagent, ToolCall, Turn, step_id
 
 CLOSED_KEPT = 50
@@ -131,14 +130,14 @@ class CursorReader:
         if turn.end is None:
             return
         del state.turns[turn.turn_id]
-        r.touched.pop(turn.turn_id, None)
-        r.told.pop(turn.turn_id, None)
         r.session_touched = True
         if not r.is_shown(turn, over=True):
-            state.lost += len(calls_of(turn))
+            state.lost += len(r.calls(turn).of(turn))
+            r.forget(turn)
             return
         self._number(turn)
         final = assemble.turn_of(r, turn)
+        r.forget(turn)
         r.finished.append(TurnChange(final, final=True))
         transcript.take(state, turn)
         self._remember(turn, final)
@@ -195,7 +194,11 @@ class CursorReader:
         before = self._r.told.get(turn.turn_id, {})
         steps: dict[str, Step] = {step_id(step): step for step in whole.steps}
         self._r.told[turn.turn_id] = steps
-        news = tuple(step for name, step in steps.items() if before.get(name) != step)
+        news = tuple(
+            step
+            for name, step in steps.items()
+            if before.get(name) is not step and before.get(name) != step
+        )
         return TurnChange(replace(whole, status="open", ended_at_ns=None, steps=news), final=False)
 
     def wanted_files(self) -> Iterable[WantedFile]:

@@ -9,7 +9,9 @@ clients have no others.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Optional
 
 from harness_tracing.agents.cursor.drafts import ToolEvent, TurnDraft
@@ -19,6 +21,8 @@ from harness_tracing.model import Failure, ToolCall, ToolStatus
 TASK = "Task"
 # Two of our hooks, say the user's and a project's, are started at the same moment.
 SAME_EVENT_NS = 1_000_000_000
+# How many calls before and after an event it may belong to: as many as run at once.
+NEAR = 8
 
 
 @dataclass
@@ -41,54 +45,96 @@ class Call:
             return self.first.kind == READ or any(not e.begins for e in self.events)
         return any(e.event.startswith("postToolUse") for e in self.events)
 
-    def distance(self, event: ToolEvent) -> tuple[int, bool, int]:
-        """How far an event without an id is from this call: outside it, told before, how late."""
+    @cached_property
+    def span(self) -> tuple[int, Optional[int]]:
+        """From when to when the events that name its id say it ran."""
         named = [e for e in self.events if e.tool_use_id is not None]
         starts = [e.at_ns for e in named if e.begins]
         ends = [e.at_ns for e in named if not e.begins]
-        start = min(starts) if starts else min(ends)
-        end = max(ends) if ends else event.at_ns
-        outside = max(0, start - event.at_ns, event.at_ns - end)
+        return min(starts or ends), max(ends) if ends else None
+
+    def distance(self, event: ToolEvent) -> tuple[int, bool, int]:
+        """How far an event without an id is from this call: outside it, told before, how late."""
+        start, end = self.span
+        outside = max(0, start - event.at_ns, event.at_ns - (end or event.at_ns))
         told = any(e.event == event.event for e in self.events)
         return outside, told, abs(event.at_ns - start)
 
 
-def calls_of(turn: TurnDraft) -> list[Call]:
-    """The turn's tool calls, by the time of their first event."""
-    calls: dict[str, Call] = {}
-    loose: list[ToolEvent] = []
-    for event in sorted(turn.tools, key=lambda e: (e.at_ns, e.event, e.subject)):
-        if event.tool_use_id is None:
-            loose.append(event)
-            continue
-        calls.setdefault(event.tool_use_id, Call(event.tool_use_id)).events.append(event)
-    found = [*calls.values(), *_of_loose(loose, list(calls.values()))]
-    return sorted(found, key=lambda call: (call.first.at_ns, call.tool_use_id))
+About = tuple[Optional[str], ...]
+
+
+class Calls:
+    """The tool calls of one turn, put together anew only where an event has come."""
+
+    def __init__(self) -> None:
+        self._groups: dict[About, tuple[int, list[Call]]] = {}
+        self._built: dict[str, tuple[object, ToolCall]] = {}
+
+    def of(self, turn: TurnDraft) -> list[Call]:
+        """The turn's tool calls, by the time of their first event."""
+        by_id: dict[str, list[ToolEvent]] = {}
+        groups: dict[About, list[list[ToolEvent]]] = {}
+        for event in turn.tools:
+            if event.tool_use_id is not None:
+                by_id.setdefault(event.tool_use_id, []).append(event)
+            else:
+                groups.setdefault(_about(event), []).append([event])
+        for events in by_id.values():
+            groups.setdefault(_about(min(events, key=_in_time)), []).append(events)
+        found = [call for about, parts in groups.items() for call in self._group(about, parts)]
+        return sorted(found, key=lambda call: (call.first.at_ns, call.tool_use_id))
+
+    def _group(self, about: About, parts: list[list[ToolEvent]]) -> list[Call]:
+        """The calls that were asked the same: only these can be taken for one another."""
+        count = sum(map(len, parts))
+        known = self._groups.get(about)
+        if known is None or known[0] != count:
+            known = self._groups[about] = (count, _calls(parts))
+        return known[1]
+
+    def built(self, call: Call, turn: TurnDraft, agent_id: Optional[str]) -> ToolCall:
+        """A tool call as its events tell it, built once for the same events."""
+        ended = (turn.end.status, turn.end.at_ns) if turn.end is not None else None
+        state = (len(call.events), turn.stop_ns, ended, agent_id)
+        known = self._built.get(call.tool_use_id)
+        if known is None or known[0] != state:
+            known = self._built[call.tool_use_id] = (state, build_tool(call, turn, agent_id))
+        return known[1]
+
+
+def _in_time(event: ToolEvent) -> tuple[int, str]:
+    return event.at_ns, event.event
+
+
+def _calls(parts: list[list[ToolEvent]]) -> list[Call]:
+    """The calls of one group: those with an id, then what events without one are left over."""
+    named = [sorted(events, key=_in_time) for events in parts if events[0].tool_use_id is not None]
+    known = [Call(events[0].tool_use_id or "", events) for events in named]
+    known.sort(key=lambda call: (call.first.at_ns, call.tool_use_id))
+    loose = [events[0] for events in parts if events[0].tool_use_id is None]
+    return [*known, *_of_loose(sorted(loose, key=_in_time), known)]
 
 
 def _of_loose(loose: list[ToolEvent], known: list[Call]) -> list[Call]:
     """Hand events without an id to the calls they fit; the rest are calls of their own."""
-    asked: dict[tuple[Optional[str], ...], list[Call]] = {}
-    for call in known:
-        asked.setdefault(_about(call.first), []).append(call)
     own: list[Call] = []
-    alone: dict[tuple[Optional[str], ...], list[Call]] = {}
+    starts = [call.first.at_ns for call in known]
     for event in loose:
-        about = _about(event)
-        fitting, others = asked.get(about, []), alone.setdefault(about, [])
-        if fitting:
-            min(fitting, key=lambda call: call.distance(event)).events.append(event)
-        elif any(_repeats(told, event) for call in others for told in call.events):
+        if known:
+            at = bisect_right(starts, event.at_ns)
+            near = known[max(0, at - NEAR) : at + NEAR]
+            min(near, key=lambda call: call.distance(event)).events.append(event)
+        elif any(_repeats(told, event) for call in own[-NEAR:] for told in call.events):
             continue
-        elif others and not event.begins and not all(call.closed for call in others):
-            next(call for call in others if not call.closed).events.append(event)
+        elif not event.begins and own and any(not call.closed for call in own[-NEAR:]):
+            next(call for call in own[-NEAR:] if not call.closed).events.append(event)
         else:
-            others.append(Call(_derived_id(event), [event], has_id=False))
-            own.append(others[-1])
+            own.append(Call(_derived_id(event), [event], has_id=False))
     return own
 
 
-def _about(event: ToolEvent) -> tuple[Optional[str], ...]:
+def _about(event: ToolEvent) -> About:
     """What events of one call have in common: what was asked, and in whose conversation."""
     return event.kind, event.subject, event.agent_id
 
