@@ -170,8 +170,9 @@ def text(
             f"in {worker.wall_s:.0f} s: {worker.cpu_s:.2f} s of processor time, "
             f"{worker.peak_memory_mb:.0f} MB at its peak.",
             "### Delivery",
-            f"{sent.ours.spans} spans of long turns (shape `turns`), from the store to a sink that "
-            "takes everything; start and imports of the process count as processor time.",
+            f"{sent.ours.spans} spans (shape `turns`) from the store to a sink that takes all; "
+            "start and imports of the process count as processor time. They are those of one long "
+            "turn over and over, which gzip makes more of than of turns that differ.",
             delivery_table(sent),
             "### Reading transcripts",
             f"{rate.mb_per_s:.0f} MB/s, from bytes on disk to finished turns (median of "

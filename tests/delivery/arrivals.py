@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Optional, Union
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
@@ -59,19 +59,6 @@ class Home(Place):
             each for each in self.queues() if stub is None or each.target.endpoint == stub.url
         ]
         return found
-
-    @contextmanager
-    def locked(self) -> Any:
-        """Nobody can write to the store meanwhile."""
-        import sqlite3
-
-        connection = sqlite3.connect(self.home.store, isolation_level=None)
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            connection.execute("ROLLBACK")
-            connection.close()
 
 
 def timeout(seconds: float) -> dict[str, str]:

@@ -16,8 +16,8 @@ from harness_tracing.destinations import Destination, Target
 from harness_tracing.model import Session
 from harness_tracing.store import SessionChange, Store, TurnWrite, enqueue
 from harness_tracing.worker.delivery import Courier
-from tests.backends import OK, OtlpHttpStub, Received, Reply, free_port, partial_success
-from tests.delivery.arrivals import Home, Stub, assert_arrived, assert_one_content
+from tests.backends import HANG, OK, OtlpHttpStub, Received, Reply, free_port, partial_success
+from tests.delivery.arrivals import Home, Stub, assert_arrived, assert_one_content, timeout
 from tests.store import samples
 from tests.worker.player import Recording, play, recording, wait_for
 
@@ -96,6 +96,16 @@ def test_flush_takes_no_longer_than_it_may(home: Home) -> None:
         write(home, stub)
         assert home.flush(timeout_s=0.5).left > 0
         assert len(stub.requests) < SPANS
+
+
+def test_flush_does_not_wait_for_an_answer_longer_than_it_may(home: Home) -> None:
+    with OtlpHttpStub([HANG]) as stub:
+        home.sends_to(stub)
+        home.env.update(timeout(60))
+        write(home, stub, 1)
+        begun = time.monotonic()
+        assert home.flush(timeout_s=0.1).left
+        assert stub.requests and time.monotonic() - begun < 30
 
 
 # -- faults of our own

@@ -16,7 +16,7 @@ import pytest
 
 from harness_tracing import worker
 from harness_tracing.destinations import Destination, Target
-from harness_tracing.model import Session, Step, Turn
+from harness_tracing.model import Session, Step, Turn, Usage
 from harness_tracing.store import SessionChange, Store, TurnWrite, enqueue
 from harness_tracing.worker.delivery import Courier
 from tests.backends import OK, OtlpHttpStub, Received, Reply, free_port, ids_of
@@ -332,14 +332,15 @@ def test_a_long_turn_is_streamed_and_its_own_span_comes_at_the_end(home: Home) -
 
 def test_a_late_step_arrives_and_changes_no_span_that_was_sent(home: Home) -> None:
     """The answer to the turn's own span is lost, and before it is sent again a step comes late."""
-    late = samples.call("late", 90, usage=samples.Usage(input_tokens=70, output_tokens=7))
+    late = samples.call("late", 90, usage=Usage(input_tokens=70, output_tokens=7))
     first = samples.turn(
         steps=(
-            samples.call("c1", 1, usage=samples.Usage(input_tokens=10, output_tokens=1)),
+            samples.call("c1", 1, usage=Usage(input_tokens=10, output_tokens=1)),
             samples.tool("t1", 2),
             samples.tool("t2", 3, status="running"),
         )
     )
+    ended: Step = samples.tool("t2", 3)
     for shape in ("turns", "calls"):
         with OtlpHttpStub([Reply(fault="reset"), OK]) as stub:
             target = target_of(stub, shape=shape)
@@ -347,7 +348,6 @@ def test_a_late_step_arrives_and_changes_no_span_that_was_sent(home: Home) -> No
             with Store.open(home.home.store) as store:
                 destination = Destination("stub", target)
                 Courier(store, destination, LOG).send()
-            ended: Step = replace(first.steps[2], status="ok")  # type: ignore[type-var]
             write(home, replace(first, steps=(*first.steps[:2], ended, late)))
             with Store.open(home.home.store) as store:
                 Courier(store, destination, LOG).send(anyway=True)

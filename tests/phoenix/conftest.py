@@ -34,3 +34,11 @@ def phoenix(tmp_path: Path) -> Iterator[Phoenix]:
     started = Phoenix(tmp_path / "phoenix").start()
     yield started
     started.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phoenix]:
+    """One server for all tests with sessions and a project of their own, which leave it running."""
+    started = Phoenix(tmp_path_factory.mktemp("phoenix")).start()
+    yield started
+    started.kill()

@@ -120,6 +120,10 @@ class Phoenix:
         path = self.folder / "phoenix.log"
         return path.read_text(errors="replace")[-4000:] if path.exists() else ""
 
+    def requests(self) -> int:
+        """How many requests with spans it was sent."""
+        return (self.folder / "phoenix.log").read_text(errors="replace").count('"POST /v1/traces')
+
     def _end(self, how: int) -> None:
         process, self.process = self.process, None
         if process is None or process.poll() is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -21,18 +20,10 @@ TABLE = PriceTable.load()
 TIERED = "claude-sonnet-4-5"
 
 
-@pytest.fixture(scope="module")
-def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phoenix]:
-    """A fresh server."""
-    started = Phoenix(tmp_path_factory.mktemp("phoenix")).start()
-    yield started
-    started.kill()
-
-
-def test_phoenix_has_our_prices_for_claude_models(phoenix: Phoenix) -> None:
+def test_phoenix_has_our_prices_for_claude_models(shared_phoenix: Phoenix) -> None:
     theirs = {
         name: prices
-        for name, prices in Reading(phoenix.url, "").prices().items()
+        for name, prices in Reading(shared_phoenix.url, "").prices().items()
         if name.startswith("claude-")
     }
 
@@ -49,7 +40,7 @@ def test_phoenix_has_our_prices_for_claude_models(phoenix: Phoenix) -> None:
 
 @pytest.mark.parametrize(("shape", "factor"), [("calls", 1.0), ("turns", 2.0)])
 def test_a_turn_in_one_span_may_cross_the_size_from_which_tokens_cost_more(
-    phoenix: Phoenix, shape: Shape, factor: float
+    shared_phoenix: Phoenix, shape: Shape, factor: float
 ) -> None:
     session = Session("claude-code", f"tiers-{shape}", f"tiers-{shape}")
     call = Usage(input_tokens=120_000, output_tokens=0, cache_read_tokens=0, cache_write_tokens=0)
@@ -77,9 +68,9 @@ def test_a_turn_in_one_span_may_cross_the_size_from_which_tokens_cost_more(
         steps=steps,
     )
     built = spans(turn, session, shape, TABLE, harness_version="test")
-    _send(phoenix, session, built)
+    _send(shared_phoenix, session, built)
 
-    reading = Reading(phoenix.url, session.project)
+    reading = Reading(shared_phoenix.url, session.project)
     reading.wait_for([span.span_id for span in built])
     cost = sum(filter(None, reading.costs().values()))
     ours = sum(float(str(span.attributes.get("llm.cost.total", 0))) for span in built)

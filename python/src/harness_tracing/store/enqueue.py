@@ -24,9 +24,11 @@ _NEW = (
     "NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.turn_key = steps.turn_key"
     " AND destination_key = ? AND outbox.step_key = steps.step_key)"
 )
-# A step that a later call of the same thread has seen will not change any more.
+# A step that a later call of the same thread has seen will not change any more; but a sub-agent may
+# be asked again, and why a call failed may be told later.
 _SEEN = (
-    "ended_at_ns IS NOT NULL AND EXISTS (SELECT 1 FROM steps AS later"
+    "kind != 'subagent' AND NOT (kind = 'model_call' AND status = 'error') AND"
+    " ended_at_ns IS NOT NULL AND EXISTS (SELECT 1 FROM steps AS later"
     " WHERE later.turn_key = steps.turn_key AND later.kind = 'model_call'"
     " AND later.agent_id IS steps.agent_id AND later.step_key != steps.step_key"
     " AND later.started_at_ns >= steps.ended_at_ns)"

@@ -33,6 +33,8 @@ GIVE = {
 }
 CONFIRM_S = 15.0
 """How long a backend may take to store what it was sent, when we are asked to verify."""
+SHORTEST_S = 2.0
+"""What a request gets at least, however little time is left: each backend is tried once."""
 AGAIN_S = 2.0
 """The longest pause between attempts while somebody waits for them."""
 
@@ -168,7 +170,8 @@ def _in_parallel(
 
 def _until_empty(courier: Courier, until: float, wait: bool) -> None:
     while True:
-        done = courier.send(anyway=True)
+        timeout_s = max(SHORTEST_S, until - time.monotonic())
+        done = courier.send(anyway=True, timeout_s=min(timeout_s, courier.destination.timeout_s))
         remaining_s = until - time.monotonic()
         if done.wait_s == 0.0 and remaining_s > 0:
             continue
