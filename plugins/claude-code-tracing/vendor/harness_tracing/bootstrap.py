@@ -33,7 +33,14 @@ from pathlib import Path
 from typing import Any, Callable, Literal, Optional
 
 from harness_tracing.capture.capture import start_detached
-from harness_tracing.environments import Workshop, python_of, starts, write_launcher, write_whole
+from harness_tracing.environments import (
+    Workshop,
+    python_of,
+    starts,
+    write_capture,
+    write_launcher,
+    write_whole,
+)
 from harness_tracing.errors import BootstrapError
 from harness_tracing.interpreters import interpreters
 from harness_tracing.locks import FileLock
@@ -155,7 +162,7 @@ class _Job:
         installed = _version_file(home.current)
         if installed is not None and version_key(installed) >= version_key(wanted):
             if not rebuild and starts(home.current, self.environ):
-                write_launcher(home.bin, home.current)
+                _place(home)
                 return installed
             own = home.current / "package" / "harness_tracing"
             if version_key(installed) > version_key(wanted) and (own / "__init__.py").exists():
@@ -166,7 +173,7 @@ class _Job:
             self._build(target, source, wanted)
         before = home.current.resolve()
         _point(home.current, target)
-        write_launcher(home.bin, home.current)
+        _place(home)
         _clear_away(home, keep={target.resolve(), before})
         return wanted
 
@@ -205,6 +212,14 @@ class _Job:
 
 
 # --- files ---------------------------------------------------------------------------------
+
+
+def _place(home: Home) -> None:
+    """Put what people and agents call by name where it always is, in the current version."""
+    write_launcher(home.bin, home.current)
+    installed = home.current / "package" / "harness_tracing"
+    if home.capture.exists() and (installed / "capture").exists():
+        write_capture(home.capture, installed.resolve())
 
 
 def _free_folder(versions: Path, version: str) -> Path:

@@ -47,6 +47,15 @@ def starts(environment: Path, environ: Mapping[str, str]) -> bool:
     return output([str(python_of(environment)), "-I", "-c", SELF_CHECK], environ) is not None
 
 
+BOOTSTRAP = """\
+# Starts the bootstrap of the installed version; before there is one, that of the installer.
+for package in "$1/current/package/harness_tracing" {}; do
+    [ ! -f "$package/capture/bootstrap.sh" ] || exec sh "$package/capture/bootstrap.sh" "$@"
+done
+exit 1
+"""
+
+
 @dataclass(frozen=True)
 class Workshop:
     """What building needs: a log, a folder to run in, the lock held meanwhile, variables.
@@ -146,6 +155,20 @@ def write_launcher(folder: Path, environment: Path) -> None:
         write_whole(folder / "harness.cmd", line)
     line = f'exec {shlex.quote(python)} -I -c {shlex.quote(LAUNCH)} "$@"\n'
     write_whole(folder / "harness", "#!/bin/sh\n" + line, mode=0o755)
+
+
+def write_capture(folder: Path, package: Path) -> None:
+    """Put capture where every version finds it: what agents have registered names that place.
+
+    `package` is the folder `harness_tracing` to copy from; unless there is an installed version,
+    it is also what the first event installs.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("capture.sh", "capture.py"):
+        text = (package / "capture" / name).read_text(encoding="utf-8")
+        if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != text:
+            write_whole(folder / name, text)
+    write_whole(folder / "bootstrap.sh", BOOTSTRAP.format(shlex.quote(str(package))))
 
 
 def write_whole(path: Path, text: str, mode: int = 0o644) -> None:

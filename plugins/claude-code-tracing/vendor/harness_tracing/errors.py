@@ -15,6 +15,10 @@ class StoreError(TracerError):
     """The local store cannot be used: corrupt, newer than this version, or not writable."""
 
 
+class NoStoreError(StoreError):
+    """There is no local store yet, or it is being made at this moment."""
+
+
 class StoreNewerError(StoreError):
     """The store was written by a newer version; that version has to be used."""
 
@@ -25,3 +29,7 @@ class FilterError(TracerError):
 
 class BootstrapError(TracerError):
     """The isolated environment could not be built; the message says what to install."""
+
+
+class RegistrationError(TracerError):
+    """An agent's configuration cannot be edited safely; it was left as it is."""

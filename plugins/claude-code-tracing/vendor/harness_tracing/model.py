@@ -8,6 +8,7 @@ This module imports nothing of ours.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, Optional, Union
 
@@ -139,7 +140,8 @@ class ToolCall:
     `input` is the parsed arguments, `output` the text the model got back, `result` the
     agent's structured result where it has one. `waited_ns` is the time a person took to
     allow it or to answer; `started_at_ns`..`ended_at_ns` includes it. `status` is "running"
-    only while the turn is open.
+    only while the turn is open. `parent_tool_use_id` is the tool call that made this one, where
+    no model did (code that calls tools).
     """
 
     tool_use_id: str
@@ -157,6 +159,7 @@ class ToolCall:
     error: Optional[Failure] = None
     agent_id: Optional[str] = None
     mcp_server: Optional[str] = None
+    parent_tool_use_id: Optional[str] = None
     redactions: int = 0
 
 
@@ -223,7 +226,9 @@ class Turn:
     `usage` is the whole turn's, sub-agents and compaction included. `ended_at_ns` is None
     while the turn is open. `answered_at_ns` is when the answer was complete, which is before
     the end when background agents ran on. `cause` says what started a turn that no person
-    typed ("task_notification"), `caused_by` the tool call behind it.
+    typed ("task_notification"), `caused_by` the tool call behind it. `traceparent` (W3C) names
+    the span of an outer trace that the turn belongs to, `join` how it shows that: by a link, or
+    by hanging below it in that trace.
     """
 
     agent: str
@@ -246,6 +251,8 @@ class Turn:
     cwd: Optional[str] = None
     repository: Repository = Repository()
     redactions: int = 0
+    traceparent: Optional[str] = None
+    join: Literal["link", "child"] = "link"
 
 
 @dataclass(frozen=True)
@@ -291,6 +298,22 @@ def trace_id(agent: str, session_id: str, turn_id: str) -> str:
 def span_id(agent: str, session_id: str, turn_id: str, item: str = "") -> str:
     """The span id of an item of a turn (see :func:`step_id`); of the turn itself without one."""
     return _digest(agent, session_id, turn_id, item)[:16]
+
+
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
+)
+
+
+def outer_span(traceparent: Optional[str]) -> Optional[tuple[str, str]]:
+    """Trace id and span id that a W3C traceparent names; None when it is not well-formed.
+
+    Only version 00 ends after the flags; a later version may say more.
+    """
+    found = _TRACEPARENT.fullmatch(traceparent or "")
+    if found is None or (found[3] and found[0].startswith("00")):
+        return None
+    return found[1], found[2]
 
 
 def _digest(*parts: str) -> str:

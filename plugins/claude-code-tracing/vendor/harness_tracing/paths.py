@@ -62,3 +62,13 @@ class Home:
     def bin(self) -> Path:
         """The `harness` command for the user's PATH."""
         return self.root / "bin"
+
+    @property
+    def capture(self) -> Path:
+        """Capture for agents it is registered with: the same place in every version."""
+        return self.root / "capture"
+
+    @property
+    def registrations(self) -> Path:
+        """For each agent what uninstalling restores, and the backup of the user's file."""
+        return self.root / "registrations"

@@ -25,7 +25,15 @@ from harness_tracing.paths import Home
 COMMON = "_common"
 OURS = ("worker.", "flush.", ".")
 DROPPED = "worker.dropped"
-SESSION_KEYS = ("session_id", "sessionId", "conversation_id", "conversationId", "thread_id")
+# Who a sub-agent works for comes first: its end belongs there.
+SESSION_KEYS = (
+    "parent_conversation_id",
+    "session_id",
+    "sessionId",
+    "conversation_id",
+    "conversationId",
+    "thread_id",
+)
 # A writer needs milliseconds; a file that is not whole after this long never will be.
 NEVER_WHOLE_NS = 10 * 10**9
 QUARANTINE_DAYS = 14

@@ -9,6 +9,8 @@ from harness_tracing.errors import ConfigError
 
 _MODULES = {
     "claude-code": "harness_tracing.agents.claude_code",
+    "codex": "harness_tracing.agents.codex",
+    "cursor": "harness_tracing.agents.cursor",
 }
 _ALIASES = {"claude": "claude-code"}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Callable, Literal, Optional, Protocol, Union
 
 from harness_tracing.model import Message, Session, Turn
@@ -17,11 +18,15 @@ class Event:
     """An event the agent fires hooks on, and what we register it for.
 
     `timeout_s` is the hook's time limit as registered with the agent (None: the agent's own).
+    `ends`: it ends a turn or the session, so that delivery may be waited for here.
+    `since` is the agent's version from which on it may be registered ("": every one).
     """
 
     name: str
     why: str
     timeout_s: Optional[int] = None
+    ends: bool = False
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,9 @@ class Reader(Protocol):
     def pending(self) -> bool:
         """Whether something waits to be told final that moments alone will settle."""
 
+    def parts(self) -> Iterable[str]:
+        """Ids under which parts of this session are captured as sessions of their own."""
+
     def session_over(self) -> bool:
         """Whether the session has ended and everything of it has been told."""
 
@@ -156,13 +164,58 @@ SettingsEnv = Callable[
 
 
 @dataclass(frozen=True)
+class Machine:
+    """Where a registration goes: the user's variables and home folder, and what is ours.
+
+    `command` gives the line for an event; below `records` lies what uninstalling restores.
+    `version` is that of the agent where it matters and somebody knows it.
+    """
+
+    environ: Mapping[str, str]
+    user_home: Path
+    records: Path
+    command: Callable[[str], str]
+    version: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a registration: the file it is in, whether that changed, what to know."""
+
+    path: Path
+    changed: bool
+    notes: tuple[str, ...] = ()
+
+
+class Registration(Protocol):
+    """Our hooks in an agent's configuration. Each edit is minimal and can be repeated."""
+
+    def install(self) -> Outcome:
+        """Put our hooks in; RegistrationError, with nothing touched, where that cannot be."""
+
+    def uninstall(self) -> Outcome:
+        """Take them out again: the user's bytes as they were."""
+
+    def registered(self) -> bool:
+        """Whether all our hooks are in as they have to be."""
+
+
+def _no_hint(machine: Machine) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
 class Agent:
     """Everything generic code needs to know about an agent.
 
     `session_variable`, `pid_variable` and `project_variable` name the variables in a hook's
     environment that hold the session id, the agent's process id and the project's folder.
-    `foreign_variables`: when one of these is set and
-    the session variable is not, another agent is running our hook.
+    Without a session variable the payload's `session_key` names the session; without a pid
+    variable the agent is the parent of the hook's shell. `foreign_variables`: when one of
+    these is set and the session variable is not, another agent is running our hook.
+    `own_shell`: how our line has to look, see `capture.hook_command`. `registration` puts our
+    hooks into the agent's own configuration; `hint` says what the user has to do besides.
+    `version_command` tells the installed version, where the registration depends on it.
     """
 
     name: str
@@ -178,3 +231,8 @@ class Agent:
     reader: Callable[[str, str, Optional[bytes]], Reader]
     settings_env: SettingsEnv
     docs: Mapping[str, str] = field(default_factory=dict)
+    session_key: str = "session_id"
+    own_shell: bool = False
+    registration: Optional[Callable[[Machine], Registration]] = None
+    hint: Callable[[Machine], tuple[str, ...]] = _no_hint
+    version_command: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ is the worker's as well.
 """
 
 # pathlib alone costs more than all the rest:
-# ruff: noqa: PTH103, PTH116, PTH117, PTH118
+# ruff: noqa: PTH103, PTH108, PTH116, PTH117, PTH118
 
 from __future__ import annotations
 
@@ -19,19 +19,32 @@ if TYPE_CHECKING:  # importing typing costs milliseconds
     from collections.abc import Mapping
     from typing import Callable, Optional
 
-# Session, process and project variables of each agent, and those that betray another one.
-AGENTS = {
+# Of each agent: the session's, the process's and the project's variable (no variable for the
+# process: it is our parent), those that betray another agent, the session's key, and the events
+# that end a turn or a session.
+AGENTS: dict[
+    str,
+    tuple[Optional[str], Optional[str], Optional[str], tuple[str, ...], str, tuple[str, ...]],
+] = {
     "claude-code": (
         "CLAUDE_CODE_SESSION_ID",
         "CLAUDE_PID",
         "CLAUDE_PROJECT_DIR",
         ("CURSOR_VERSION", "COPILOT_CLI"),
+        "session_id",
+        ("Stop", "SessionEnd"),
     ),
+    "codex": (None, None, None, (), "session_id", ("Stop", "SessionEnd")),
+    "cursor": (None, None, None, (), "conversation_id", ("stop", "sessionEnd")),
 }
+# Cursor's key for the session: in a payload for another agent's hook it tells who runs it.
+FOREIGN_KEY = "conversation_id"
 COMMON = "_common"
 HEAD_BYTES = 4096
 SESSION_ID_LENGTH = 128
 MOST_CLASHES = 100
+LONGEST_WAIT_S = 600
+POLL_S = 0.1
 LETTERS = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-")
 WINDOWS = os.name == "nt"
 
@@ -49,32 +62,38 @@ def home_folder(env: Mapping[str, str], project: str) -> Optional[str]:
     named = env.get("ARIZE_HARNESS_HOME", "")
     if named.startswith(("~/", "~\\")):
         named = os.path.join(user_home, named[2:])
-    if os.path.isabs(named) and not (project and _set_by_project(project)):
+    if os.path.isabs(named) and not set_by_project(project, b"ARIZE_HARNESS_HOME"):
         return named
     return os.path.join(user_home, ".arize", "harness") if os.path.isabs(user_home) else None
 
 
-def _set_by_project(project: str) -> bool:
+def set_by_project(project: str, variable: bytes) -> bool:
+    """Whether a variable may come from a cloned project's settings."""
+    if not project:
+        return False
     for name in ("settings.json", "settings.local.json"):
         try:
             with open(os.path.join(project, ".claude", name), "rb") as file:
                 text = file.read()
         except OSError:
             continue
-        if b"ARIZE_HARNESS_HOME" in text or b"\\u" in text:
+        if variable in text or b"\\u" in text:
             return True
     return False
 
 
-def session_of(named: str, payload: bytes) -> str:
-    """The session id from the agent's variable or the payload's beginning, fit for a path."""
-    found = named
-    if not found:
-        words = payload[:HEAD_BYTES].split(b'"')
-        for at in range(len(words) - 2):
-            if words[at] == b"session_id" and words[at + 1].strip() == b":":
-                found = words[at + 2].decode("utf-8", "replace")
-                break
+def first_key(payload: bytes, keys: tuple[str, ...]) -> Optional[tuple[str, str]]:
+    """The first of these keys in the payload's beginning, and its value."""
+    words = payload[:HEAD_BYTES].split(b'"')
+    wanted_words = [key.encode() for key in keys]
+    for at in range(len(words) - 2):
+        if words[at] in wanted_words and words[at + 1].strip() == b":":
+            return words[at].decode(), words[at + 2].decode("utf-8", "replace")
+    return None
+
+
+def session_of(found: str) -> str:
+    """The session id as the name of a folder: itself if it is fit for a path."""
     if not found or found.startswith((".", "_")) or len(found) > SESSION_ID_LENGTH:
         return COMMON
     return found if LETTERS.issuperset(found) else COMMON
@@ -140,21 +159,74 @@ def capture(agent: str, event: str, env: Mapping[str, str], read: Callable[[], b
     """Capture one event; `read` gives the payload."""
     if agent not in AGENTS or not wanted(env):
         return
-    session_variable, pid_variable, project_variable, foreign = AGENTS[agent]
-    named = env.get(session_variable, "")
-    home = home_folder(env, env.get(project_variable, ""))
-    if home is None or (not named and any(env.get(name) for name in foreign)):
+    session_variable, pid_variable, project_variable, foreign, key, ends = AGENTS[agent]
+    named = _value(env, session_variable)
+    home = home_folder(env, _value(env, project_variable))
+    elsewhere = any(env.get(name) for name in foreign)
+    if home is None or (elsewhere and not named):
         return
     payload = read()
-    session = session_of(named, payload)
-    pid = env.get(pid_variable, "")
+    if elsewhere or not named:
+        found, value = first_key(payload, (key, FOREIGN_KEY)) or (key, "")
+        if found != key:
+            return
+        named = named or value
+    session = session_of(named)
+    pid = _value(env, pid_variable) if pid_variable else _parent()
     pid = pid if pid.isdecimal() and pid.isascii() else "0"
     folder = os.path.join(home, "spool", agent, session)
     write_event(folder, f"{event}.{pid}.{os.getpid()}", payload)
-    if not worker_lives(folder):
+    lived = worker_lives(folder)
+    if not lived:
         words = [sys.executable, "-I", "-m", "harness_tracing.worker"]
         words += ["--home", home, "--agent", agent, "--session", session]
         start_detached(words, home, env)
+    wait_s = wanted_wait_s(env, _value(env, project_variable)) if event in ends else 0
+    if wait_s:
+        wait_for_delivery(folder, wait_s, lived)
+
+
+def wanted_wait_s(env: Mapping[str, str], project: str) -> int:
+    """How many seconds the end of a turn or session waits for its delivery."""
+    digits = env.get("ARIZE_EXPORT_WAIT_S", "")
+    if not (digits.isascii() and digits.isdecimal()):
+        return 0
+    # Python refuses to convert very long ones.
+    wait_s = min(int(digits), LONGEST_WAIT_S) if len(digits) < 4 else LONGEST_WAIT_S
+    return 0 if wait_s and set_by_project(project, b"ARIZE_EXPORT_WAIT_S") else wait_s
+
+
+def wait_for_delivery(folder: str, wait_s: int, lived: bool) -> None:
+    """Ask the worker to deliver what is final, and wait until it has or says why it cannot.
+
+    `lived`: there was a worker before this event. One that leaves has done what it could.
+    """
+    request = os.path.join(folder, f"flush.wait.{os.getpid()}")
+    gone, until = 0, time.monotonic() + wait_s
+    with open(request, "wb"):
+        pass
+    try:
+        while time.monotonic() < until and os.stat(request).st_size == 0:
+            if worker_lives(folder):
+                lived, gone = True, 0
+            elif lived:
+                # Twice in a row: between leaving and staying on it is away for a moment.
+                gone += 1
+                if gone == 2:
+                    break
+            time.sleep(POLL_S)
+        os.unlink(request)
+    except FileNotFoundError:
+        return
+
+
+def _value(env: Mapping[str, str], variable: Optional[str]) -> str:
+    return env.get(variable, "") if variable else ""
+
+
+def _parent() -> str:
+    # On Windows a shell of the agent's stands between, which is gone in a moment.
+    return "0" if WINDOWS else str(os.getppid())
 
 
 def _log_failure(env: Mapping[str, str]) -> None:

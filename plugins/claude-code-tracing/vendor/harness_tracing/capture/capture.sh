@@ -3,6 +3,8 @@
 #
 # The line registered with the agent sources this file, so that no second shell starts:
 #     set -- AGENT EVENT THIS_FILE [PYTHON]; command . "$3" >/dev/null 2>&1 || :
+# With an agent that runs hooks in the user's own shell, a POSIX one takes that one's place:
+#     exec /bin/sh -c 'exec >/dev/null 2>&1; command . "$3" || :' harness AGENT EVENT THIS_FILE [PYTHON]
 # PYTHON is the interpreter to run the worker with; without it (plugins) the installed
 # version's is taken, and where that is missing or older, bootstrap.sh builds one.
 #
@@ -26,12 +28,42 @@ claude-code)
     h_pid=${CLAUDE_PID-}
     h_foreign=${CURSOR_VERSION-}${COPILOT_CLI-}
     h_project=${CLAUDE_PROJECT_DIR-}
+    h_key=session_id
+    h_ends='Stop SessionEnd'
+    ;;
+codex)
+    h_session=
+    h_pid=$PPID
+    h_foreign=
+    h_project=
+    h_key=session_id
+    h_ends='Stop SessionEnd'
+    ;;
+cursor)
+    h_session=
+    h_pid=$PPID
+    h_foreign=
+    h_project=
+    h_key=conversation_id
+    h_ends='stop sessionEnd'
     ;;
 *) return 0 ;;
 esac
 
 # Other agents run Claude Code's hooks too, with payloads of their own.
 case $h_session,$h_foreign in ,?*) return 0 ;; esac
+
+# Whether a variable may come from a cloned project's settings.
+h_of_project() {
+    for h_settings in settings.json settings.local.json; do
+        h_settings=$h_project/.claude/$h_settings
+        [ -n "$h_project" ] && [ -f "$h_settings" ] || continue
+        while IFS= read -r h_line || [ -n "$h_line" ]; do
+            case $h_line in *"$1"* | *\\u*) return 0 ;; esac
+        done <"$h_settings"
+    done
+    return 1
+}
 
 # --- where to ------------------------------------------------------------------------------
 
@@ -41,13 +73,8 @@ h_named=${ARIZE_HARNESS_HOME-}
 case $h_named in '~'/*) h_named=${HOME-}/${h_named#??} ;; esac
 case $h_named in
 /* | [A-Za-z]:[/\\]*)
-    # Nor is one that may come from a cloned project's settings: code is started from there.
-    for h_file in "$h_project/.claude/settings.json" "$h_project/.claude/settings.local.json"; do
-        [ -n "$h_project" ] && [ -f "$h_file" ] || continue
-        while IFS= read -r h_line || [ -n "$h_line" ]; do
-            case $h_line in *ARIZE_HARNESS_HOME* | *\\u*) h_named= ;; esac
-        done <"$h_file"
-    done
+    # Nor is one that a project may have named: code is started from there.
+    ! h_of_project ARIZE_HARNESS_HOME || h_named=
     [ ! -e "$h_named" ] || [ -O "$h_named" ] || return 0
     h_home=${h_named:-$h_home}
     ;;
@@ -58,7 +85,7 @@ esac
 # the whole payload and has the last word. ($() drops final newlines; JSON is none the poorer.)
 h_head=
 set -f
-if [ -z "$h_session" ]; then
+if [ -z "$h_session" ] || [ -n "$h_foreign" ]; then
     h_head=$(dd bs=4096 count=1)
     h_seen=
     IFS='"'
@@ -66,9 +93,16 @@ if [ -z "$h_session" ]; then
     for h_word in $h_head; do
         # A quote in the state's name keeps it apart from every word.
         case $h_seen$h_word in
-        session_id) h_seen='key"' ;;
+        session_id | conversation_id) h_seen='key"' h_found=$h_word ;;
         'key":' | 'key" :' | 'key": ' | 'key" : ') h_seen='value"' ;;
-        'value"'*) h_session=$h_word && break ;;
+        'value"'*)
+            h_seen=
+            case $h_found in
+            "$h_key") h_session=${h_session:-$h_word} && break ;;
+            # Cursor's name for it: started within Claude Code, it hands on the variable.
+            conversation_id) return 0 ;;
+            esac
+            ;;
         *) h_seen= ;;
         esac
     done
@@ -108,12 +142,23 @@ done
 
 # --- the worker ----------------------------------------------------------------------------
 
+# Stays until the event's turn or session is delivered, where that was asked for.
+h_await() {
+    [ -n "${ARIZE_EXPORT_WAIT_S-}" ] || return 0
+    case " $h_ends " in *" $h_event "*) command . "${h_capture%/*}/wait.sh" ;; esac
+}
+
 # A live worker keeps its pid file's time ahead of now. (Git for Windows cannot ask for
 # foreign processes: there the time alone has to do.)
 if [ "$h_dir/worker.pid" -nt "$h_file" ] && read -r h_worker <"$h_dir/worker.pid"; then
     case $h_worker in
     '' | 0 | *[!0123456789]*) ;;
-    *) [ -z "${MSYSTEM-}" ] && ! kill -0 "$h_worker" || return 0 ;;
+    *)
+        if [ -n "${MSYSTEM-}" ] || kill -0 "$h_worker"; then
+            h_await "$h_worker"
+            return 0
+        fi
+        ;;
     esac
 fi
 
@@ -143,4 +188,5 @@ trap '' HUP INT TERM
     case $? in 0 | 129 | 130 | 143) exit 0 ;; esac
     [ ! -d "$h_home" ] || [ "$h_home/bootstrap/wait" -nt "$h_file" ] || exec sh "$h_bootstrap" "$h_home"
 ) </dev/null >/dev/null 2>&1 &
+h_await ''
 return 0

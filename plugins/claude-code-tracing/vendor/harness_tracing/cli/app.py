@@ -11,12 +11,18 @@ from harness_tracing.errors import TracerError
 
 _COMMANDS = {
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
+    "doctor": ("harness_tracing.cli.doctor", "doctor"),
+    "exec": ("harness_tracing.cli.exec", "exec_"),
     "flush": ("harness_tracing.cli.flush", "flush"),
     "hook-command": ("harness_tracing.cli.installation", "hook_command"),
+    "install": ("harness_tracing.cli.registration", "install"),
+    "outbox": ("harness_tracing.cli.outbox", "outbox"),
     "projects": ("harness_tracing.cli.projects", "projects"),
     "prune": ("harness_tracing.cli.sessions", "prune"),
     "sessions": ("harness_tracing.cli.sessions", "sessions"),
     "spans": ("harness_tracing.cli.spans", "spans"),
+    "status": ("harness_tracing.cli.status", "status"),
+    "uninstall": ("harness_tracing.cli.registration", "uninstall"),
 }
 
 

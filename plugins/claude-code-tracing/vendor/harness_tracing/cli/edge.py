@@ -45,6 +45,7 @@ class Edge:
         home = self.home
         for message in worker.sweep(home, self.environ).messages:
             talk(message)
+        worker.sweep_in_background(home, self.environ)
         if not home.store.exists():
             yield None
             return
@@ -64,14 +65,16 @@ def talk(message: str) -> None:
     click.echo(plain(message), err=True)
 
 
-def confirm(question: str) -> None:
-    """Ask; without a yes the command ends here, with exit code 1."""
+def confirm(
+    question: str, declined: str = "nothing was deleted; --yes deletes without asking"
+) -> None:
+    """Ask; without a yes the command ends here, with exit code 1 and what `declined` says."""
     from harness_tracing.observe.text import plain
 
     click.echo(plain(f"{question} [y/N] "), nl=False, err=True)
     answer = sys.stdin.readline()
     if answer.strip().lower() not in ("y", "yes"):
-        raise click.ClickException("nothing was deleted; --yes deletes without asking")
+        raise click.ClickException(declined)
 
 
 def print_json(value: Any) -> None:

@@ -23,9 +23,11 @@ def hook_command(agent: str, event: str) -> None:
     """
     from harness_tracing import agents, capture
 
-    if any(known.name == event for known in agents.get(agent).events):
-        script = capture.CAPTURE_PY if os.name == "nt" else capture.CAPTURE_SH
-        click.echo(capture.hook_command(agent, event, sys.executable, str(script.absolute())))
+    known = agents.get(agent)
+    if any(registered.name == event for registered in known.events):
+        script = str((capture.CAPTURE_PY if os.name == "nt" else capture.CAPTURE_SH).absolute())
+        line = capture.hook_command(agent, event, sys.executable, script, own_shell=known.own_shell)
+        click.echo(line)
 
 
 @click.command()

@@ -124,13 +124,21 @@ def _check_usage(
 def _export(
     edge: Edge, selection: Selection, shape: Shape, to_stdout: bool, output_dir: Optional[Path]
 ) -> None:
-    from harness_tracing.observe.export import default_file, exported
+    from harness_tracing.observe.export import NoSessionError, default_file, exported
 
     with edge.store() as store:
         if store is None:
             kind, name = selection.what
             raise StoreError(f"nothing has been traced yet, so there are no spans of {kind} {name}")
-        found = exported(store, selection, shape)
+        try:
+            found = exported(store, selection, shape)
+        except NoSessionError as error:
+            if not to_stdout:
+                raise
+            # Agents name threads that never become sessions of their own; those have no spans.
+            talk(str(error))
+            print_json([])
+            return
     if found.more:
         talk(f"Stopped at {selection.limit} spans; --limit or --all gives more.")
     if to_stdout:

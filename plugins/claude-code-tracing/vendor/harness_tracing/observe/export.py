@@ -58,11 +58,15 @@ class Exported:
     more: bool = False
 
 
+class NoSessionError(StoreError):
+    """A session was asked for that nothing was traced of."""
+
+
 def exported(store: Store, selection: Selection, shape: Shape) -> Exported:
     """The selected spans in the JSON form of the span export (design: command line).
 
-    Spans that still run have no `end_time`. Raises StoreError when the session, trace, span
-    or project is not there.
+    Spans that still run have no `end_time`. Raises StoreError when the trace, span or
+    project is not there, NoSessionError when the session is not.
     """
     table = PriceTable.load()
     kept: list[list[SpanJson]] = []
@@ -119,7 +123,7 @@ def _sessions(store: Store, selection: Selection) -> list[SessionRow]:
     if selection.session_id is not None:
         row = store.session(selection.session_id)
         if row is None:
-            raise StoreError(
+            raise NoSessionError(
                 f"there is no session {selection.session_id!r}; see `harness sessions list`"
             )
         _check_project(row, selection)

@@ -13,6 +13,7 @@ import msgspec
 from harness_tracing.model import ModelCall, Step, Subagent, ToolCall, Turn, Usage, step_id
 from harness_tracing.model import span_id as derived_span_id
 from harness_tracing.model import trace_id as derived_trace_id
+from harness_tracing.observe.deliveries import Delivery
 from harness_tracing.spans.json_form import iso_time
 from harness_tracing.store import ProjectRow, SessionRow, TurnRow
 
@@ -83,6 +84,39 @@ def of_project(row: ProjectRow) -> Report:
         "sessions": row.sessions,
         "turns": row.turns,
         "last_event_at": _iso(row.last_event_ns),
+    }
+
+
+def of_delivery(row: Delivery, now_ns: int) -> Report:
+    """One destination as `outbox list` shows it; nothing in it is secret."""
+    target, queue, account = row.target, row.queue, row.account
+    held = account is not None and not account.is_due(now_ns)
+    return {
+        "destination": row.name,
+        "kind": target.kind,
+        "endpoint": target.endpoint,
+        "space": target.space or None,
+        "protocol": target.protocol,
+        "project": target.project,
+        "shape": target.shape,
+        "stream": target.stream,
+        "state": row.state,
+        "configured": row.known is not None,
+        "credentials": row.ready,
+        "waiting_spans": row.waiting,
+        "waiting_turns": row.waiting_turns,
+        "sent_spans": row.sent,
+        "delivered_spans": queue.delivered if queue else 0,
+        "dead_spans": row.dead,
+        "dead_reason": (queue.dead_reason if queue else None) or None,
+        "dropped_spans": queue.dropped if queue else 0,
+        "oldest_waiting_at": _iso(queue.oldest_waiting_ns if queue else None),
+        "failures": account.failures if account else 0,
+        "failing_since": _iso(account.failing_since_ns if account else None),
+        "last_error": account.last_error if account else None,
+        "paused": row.paused,
+        "due_at": _iso(account.due_at_ns) if account and held else None,
+        "delivered_at": _iso(account.delivered_at_ns if account else None),
     }
 
 

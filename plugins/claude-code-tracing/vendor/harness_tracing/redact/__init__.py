@@ -136,7 +136,7 @@ def _tool_call(tool: ToolCall, cleaner: Cleaner, asks_model: bool) -> ToolCall:
 def _details(moment: Moment, cleaner: Cleaner) -> Json:
     """Its facts (numbers, triggers, names of models) stay, its texts go with their kind."""
     policy = cleaner.policy
-    of_models = moment.kind in ("compaction", "prompt", "hook_feedback")
+    of_models = moment.kind in ("compaction", "prompt", "hook_feedback", "thinking", "message")
     details = moment.details
     if of_models and policy.prompts and isinstance(details, Mapping):
         return {

@@ -13,14 +13,19 @@ package loads none of the OpenTelemetry libraries; calling :func:`spans` does.
 
 from __future__ import annotations
 
-from typing import Optional
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from harness_tracing.destinations import Shape
 from harness_tracing.model import Session, Turn
 from harness_tracing.prices import PriceTable
 from harness_tracing.spans.json_form import to_json
-from harness_tracing.spans.span import Shape, Span, SpanEvent
+from harness_tracing.spans.span import Span, SpanEvent
 
-__all__ = ["Shape", "Span", "SpanEvent", "spans", "to_json"]
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+__all__ = ["Shape", "Span", "SpanEvent", "readables", "spans", "to_json"]
 
 
 def spans(
@@ -30,14 +35,23 @@ def spans(
     table: PriceTable,
     *,
     harness_version: str,
-    traceparent: Optional[str] = None,
 ) -> list[Span]:
     """The spans of one turn, its root first, then its steps in their order.
 
     The same turn gives the same ids, and the same bytes, every time. What still runs has
-    `end_ns` None and is not to be exported yet. `traceparent` (W3C) puts the turn into an
-    outer trace, below the span it names; one that is malformed is ignored.
+    `end_ns` None and is not to be exported yet. A turn with a `traceparent` has a link to the
+    span of the outer trace that it names or, as `join` says, hangs below it in that trace.
     """
     from harness_tracing.spans.shapes import build
 
-    return build(turn, session, shape, table, harness_version, traceparent)
+    return build(turn, session, shape, table, harness_version)
+
+
+def readables(made: Iterable[Span], session: Session, harness_version: str) -> list[ReadableSpan]:
+    """The finished ones of these spans for an OpenTelemetry exporter, in their order.
+
+    `session` is the one they were made with: its project is named by their resource as well.
+    """
+    from harness_tracing.spans import otel
+
+    return otel.readables(made, session, harness_version)

@@ -336,6 +336,26 @@ ATTRIBUTES: tuple[Attribute, ...] = (
 )
 
 
+def _taken() -> frozenset[str]:
+    """Our keys and what they begin with: backends show dotted keys as nested objects."""
+    fixed = [re.sub(r"\.N\..*", "", row.key) for row in ATTRIBUTES]
+    parts = [key.split(".") for key in fixed]
+    return frozenset(".".join(p[:n]) for p in parts for n in range(1, len(p) + 1))
+
+
+_TAKEN = _taken()
+_OURS = ("harness", "openinference", "llm", "input", "output", "session")
+
+
+def custom(attributes: Mapping[str, str]) -> dict[str, str]:
+    """A user's own attributes, without those that would stand in for one of ours."""
+    return {
+        key: text
+        for key, text in attributes.items()
+        if key not in _TAKEN and key.partition(".")[0] not in _OURS
+    }
+
+
 def resource_attributes(session: Session, harness_version: str) -> dict[str, str]:
     """The attributes of the resource that a session's spans belong to; the user's own win."""
     return {

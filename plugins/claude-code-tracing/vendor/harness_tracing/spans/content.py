@@ -15,13 +15,15 @@ from harness_tracing.spans.span import Value
 if TYPE_CHECKING:
     from openinference import instrumentation as openinference
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_JSON_ESCAPE = re.compile(r"\\(?:u0000|.)")
 
 
 def cleaned(attributes: Mapping[str, Any]) -> dict[str, Value]:
     """The attributes that are known, as values every encoder takes.
 
     JSON may hold half a surrogate pair; UTF-8 can not, and protobuf drops the whole attribute.
+    It may hold a NUL; PostgreSQL's text can not, and a backend on it drops the whole span.
     """
     return {
         clean_text(key): _clean_value(value)
@@ -31,13 +33,22 @@ def cleaned(attributes: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def clean_text(text: str) -> str:
-    """The text with U+FFFD in place of what UTF-8 can not hold."""
-    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)
+    """The text with U+FFFD in place of what UTF-8 or PostgreSQL can not hold."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def json_text(value: Json) -> str:
-    """The value as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    """The value as compact JSON, without an escape that stands for NUL: backends parse it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    if "\\u0000" not in text:
+        return text
+    return _JSON_ESCAPE.sub(lambda escape: _storable(escape[0]), text)
+
+
+def _storable(escape: str) -> str:
+    return "\ufffd" if escape == "\\u0000" else escape
 
 
 def input_value(value: Json) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def call_outcome(call: ModelCall) -> Outcome:
 def common(turn: Turn, session: Session, harness_version: str) -> dict[str, Any]:
     """What every span of a turn carries; custom attributes never replace ours."""
     return {
-        **session.attributes,
+        **key.custom(session.attributes),
         SpanAttributes.SESSION_ID: turn.session_id,
         SpanAttributes.USER_ID: session.user_id or None,
         key.PHOENIX_PROJECT: session.project,

@@ -40,6 +40,10 @@ def to_json(
             for event in span.events
         ],
     }
+    if span.links:
+        fields["links"] = [
+            {"context": {"trace_id": trace, "span_id": other}} for trace, other in span.links
+        ]
     return {key: value for key, value in fields.items() if value is not None}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any, Optional
 from openinference.instrumentation import get_span_kind_attributes
 from openinference.semconv.trace import SpanAttributes
 
+from harness_tracing.destinations import Shape
 from harness_tracing.model import (
     ModelCall,
     Moment,
@@ -19,6 +19,7 @@ from harness_tracing.model import (
     Subagent,
     ToolCall,
     Turn,
+    outer_span,
     span_id,
     step_id,
     trace_id,
@@ -29,11 +30,9 @@ from harness_tracing.spans import items
 from harness_tracing.spans.content import clean_text, cleaned
 from harness_tracing.spans.items import Outcome
 from harness_tracing.spans.json_form import iso_time
-from harness_tracing.spans.span import Shape, Span, SpanEvent
+from harness_tracing.spans.span import Span, SpanEvent
 from harness_tracing.spans.tree import Interval, Tree, is_compaction
 from harness_tracing.spans.usage import cost_attributes, token_attributes, turn_usage
-
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-")
 
 
 def build(
@@ -42,13 +41,21 @@ def build(
     shape: Shape,
     table: PriceTable,
     harness_version: str,
-    traceparent: Optional[str],
 ) -> list[Span]:
     """The spans of a turn; see :func:`harness_tracing.spans.spans`."""
-    outer = _TRACEPARENT.match(traceparent or "")
-    trace = outer[1] if outer else trace_id(turn.agent, turn.session_id, turn.turn_id)
+    own_trace = trace_id(turn.agent, turn.session_id, turn.turn_id)
+    outer = outer_span(turn.traceparent)
+    child = outer is not None and turn.join == "child"
     common = items.common(turn, session, harness_version)
-    drawing = _Drawing(turn, Tree.of(turn), table, trace, outer[2] if outer else None, common)
+    drawing = _Drawing(
+        turn,
+        Tree.of(turn),
+        table,
+        trace_id=outer[0] if outer and child else own_trace,
+        outer_span_id=outer[1] if outer and child else None,
+        links=(outer,) if outer and not child else (),
+        common=common,
+    )
     return drawing.turns() if shape == "turns" else drawing.calls()
 
 
@@ -75,6 +82,7 @@ class _Drawing:
     table: PriceTable
     trace_id: str
     outer_span_id: Optional[str]
+    links: tuple[tuple[str, str], ...]
     common: Mapping[str, Any]
 
     def turns(self) -> list[Span]:
@@ -82,7 +90,11 @@ class _Drawing:
         steps = self.tree.steps
         tools = {item: step for item, step in steps.items() if isinstance(step, ToolCall)}
         moments = [step for step in steps.values() if isinstance(step, Moment)]
-        own = [tool for tool in tools.values() if tool.agent_id is None]
+        own = [
+            tool
+            for tool in tools.values()
+            if tool.agent_id is None and tool.parent_tool_use_id is None
+        ]
         attributes = {
             **items.of_turn(self.turn),
             **items.of_turn_as_llm(self.turn, self.model, own),
@@ -260,6 +272,7 @@ class _Drawing:
             status_message=None if message is None else clean_text(message),
             attributes=cleaned(attributes),
             events=tuple(part.events),
+            links=() if part.item else self.links,
         )
 
     def _id(self, item: str) -> str:

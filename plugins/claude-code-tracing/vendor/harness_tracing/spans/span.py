@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Optional, Union
 
-Shape = Literal["turns", "calls"]
 StatusCode = Literal["OK", "ERROR", "UNSET"]
 Value = Union[str, bool, int, float, tuple[str, ...]]
 
@@ -25,7 +24,8 @@ class Span:
     """One span. Ids are hex digits, `kind` is OpenInference's, times are Unix ns.
 
     `parent_id` is None for a root, `end_ns` is None while the span is open. `attributes` are
-    flat; their values are text, numbers, booleans or tuples of text, never None.
+    flat; their values are text, numbers, booleans or tuples of text, never None. `links` are
+    the trace and span ids of spans elsewhere that it belongs with.
     """
 
     name: str
@@ -39,3 +39,4 @@ class Span:
     status_message: Optional[str]
     attributes: Mapping[str, Value]
     events: tuple[SpanEvent, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()

@@ -105,6 +105,8 @@ def _candidates(step: Step, askers: Mapping[str, str]) -> Iterator[str]:
     if isinstance(step, ModelCall) and step.moment_id is not None:
         yield "moment:" + step.moment_id
     if isinstance(step, ToolCall):
+        if step.parent_tool_use_id is not None:
+            yield "tool:" + step.parent_tool_use_id
         if step.call_id is not None:
             yield "call:" + step.call_id
         if step.tool_use_id in askers:

@@ -7,10 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
-from harness_tracing.model import Session, Turn
+from harness_tracing.model import Session, Turn, trace_id
 from harness_tracing.store import prune as _prune
 from harness_tracing.store import read as _read
 from harness_tracing.store.database import explained, open_database, snapshot, transaction
+from harness_tracing.store.enqueue import enqueue
+from harness_tracing.store.outbox import Account, Batch, LeasedTurn, Outbox, Queue
 from harness_tracing.store.prune import StoreStats
 from harness_tracing.store.read import ProjectRow, SessionRow, TurnRow
 from harness_tracing.store.write import (
@@ -23,8 +25,13 @@ from harness_tracing.store.write import (
 )
 
 __all__ = [
+    "Account",
+    "Batch",
+    "LeasedTurn",
     "OnSettled",
+    "Outbox",
     "ProjectRow",
+    "Queue",
     "SessionChange",
     "SessionRow",
     "Settled",
@@ -33,6 +40,7 @@ __all__ = [
     "TurnRow",
     "TurnWrite",
     "Written",
+    "enqueue",
 ]
 
 
@@ -82,9 +90,15 @@ class Store:
         A final turn keeps its header; only steps it does not have yet, and steps that still
         ran when it became final, are added to it, as late ones. Writing the same twice
         stores it once. Repository facts are those of the first write that has any.
+        `on_settled` is called with each turn the write is about (see `enqueue`).
         """
         with explained(self.path), transaction(self._connection):
             return write_change(self._connection, change, on_settled)
+
+    @property
+    def outbox(self) -> Outbox:
+        """What still has to be sent, and where."""
+        return Outbox(self.path, self._connection)
 
     def sessions(
         self,
@@ -113,6 +127,33 @@ class Store:
         """The turns of a session with their cost and what is late in them."""
         with explained(self.path), snapshot(self._connection):
             return _read.turn_rows(self._connection, agent, session_id)
+
+    def turn(self, agent: str, session_id: str, turn_id: str) -> Optional[Turn]:
+        """The turn of that id, None when it is not stored (any more)."""
+        return self.turn_by_trace_id(trace_id(agent, session_id, turn_id))
+
+    def turn_row(self, agent: str, session_id: str, turn_id: str) -> Optional[TurnRow]:
+        """The turn of that id with what is late in it, None when it is not stored (any more)."""
+        with explained(self.path), snapshot(self._connection):
+            return _read.turn_row(self._connection, trace_id(agent, session_id, turn_id))
+
+    def final_turns(
+        self,
+        *,
+        agent: Optional[str] = None,
+        session_id: Optional[str] = None,
+        project: Optional[str] = None,
+        since_ns: Optional[int] = None,
+    ) -> list[int]:
+        """Keys of the final turns that match and began since, oldest first: for the outbox."""
+        with explained(self.path):
+            return _read.final_turns(
+                self._connection,
+                agent=agent,
+                session_id=session_id,
+                project=project,
+                since_ns=since_ns,
+            )
 
     def turn_by_trace_id(self, trace_id: str) -> Optional[Turn]:
         """The turn of a trace (32 hex digits)."""

@@ -89,7 +89,7 @@ def _call_status(call: ModelCall) -> str:
 def _tool_columns(tool: ToolCall) -> StepColumns:
     return StepColumns(
         step_id=step_id(tool),
-        parent_id="call:" + tool.call_id if tool.call_id else _agent_step(tool.agent_id),
+        parent_id=_tool_parent(tool),
         kind="tool",
         name=tool.name,
         status=tool.status,
@@ -101,6 +101,12 @@ def _tool_columns(tool: ToolCall) -> StepColumns:
         usage=Usage(),
         error_type=tool.error.type if tool.error else None,
     )
+
+
+def _tool_parent(tool: ToolCall) -> Optional[str]:
+    if tool.parent_tool_use_id is not None:
+        return "tool:" + tool.parent_tool_use_id
+    return "call:" + tool.call_id if tool.call_id else _agent_step(tool.agent_id)
 
 
 def _subagent_columns(agent: Subagent) -> StepColumns:

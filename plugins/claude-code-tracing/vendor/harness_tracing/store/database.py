@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from harness_tracing.errors import StoreError, StoreNewerError
+from harness_tracing.errors import NoStoreError, StoreError, StoreNewerError
 from harness_tracing.store.filesystem import network_type
+from harness_tracing.store.migrations import MIGRATIONS, Migration
 
 SCHEMA_MAJOR = 1
-SCHEMA_MINOR = 0
+SCHEMA_MINOR = 1
 APPLICATION_ID = 0x41485431  # "AHT1": tells our file from any other SQLite database
 BUSY_TIMEOUT_MS = 5000
 NETWORK_BUSY_TIMEOUT_MS = 60_000
@@ -26,20 +29,8 @@ _PAGE_SIZE = 16384
 _WAL_PAGES_BEFORE_CHECKPOINT = 512
 _WAL_SIZE_LIMIT_BYTES = 16 * 1024 * 1024
 _ALONE_TIMEOUT_S = 30
+_PREPARING = threading.Lock()
 _ALMOST_NOTHING_FREE_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Migration:
-    """One additive step from schema `minor - 1` to `minor` of the current major version."""
-
-    minor: int
-    name: str
-    sql: str
-
-
-MIGRATIONS: tuple[Migration, ...] = ()
-"""What takes a store of an earlier minor version to this one; schema.sql already holds it all."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +64,15 @@ def open_database(path: Path, *, readonly: bool, network: Optional[str] = None) 
 
 def _open_readonly(path: Path) -> Database:
     if not path.is_file():
-        raise StoreError(f"there is no store at {path} yet; it comes with the first traced session")
-    frozen = os.name == "posix" and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+        raise NoStoreError(
+            f"there is no store at {path} yet; it comes with the first traced session"
+        )
+    frozen = _is_frozen(path)
     # On a disk mounted read-only SQLite cannot make the -shm file it reads a log with.
     connection = _connect(path, "ro&immutable=1" if frozen else "ro")
     try:
         if _version(connection, path) == 0:
-            raise StoreError(f"the store at {path} is still empty; try again in a moment")
+            raise NoStoreError(f"the store at {path} is still empty; try again in a moment")
     except BaseException:
         connection.close()
         raise
@@ -88,18 +81,28 @@ def _open_readonly(path: Path) -> Database:
     return Database(connection, ())
 
 
+def _is_frozen(path: Path) -> bool:
+    """Whether its disk is mounted read-only."""
+    return os.name == "posix" and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
 def _prepare_file(path: Path) -> None:
     """Make the file before SQLite does, so that nobody else may ever read it.
 
     SQLite gives its -wal and -shm files the mode of the main file.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    try:
-        if os.name == "posix" and os.fstat(descriptor).st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+    # Where it is there already it must not be opened: closing any descriptor of a file drops
+    # all locks of the process on it, those of other threads' connections as well.
+    with _PREPARING:
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            os.close(os.open(path, flags, 0o600))
+        except FileExistsError:
+            if _is_frozen(path):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS)) from None
+            if os.name == "posix" and path.stat().st_mode & 0o077:
+                path.chmod(0o600)
 
 
 def _connect(path: Path, mode: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:

@@ -38,8 +38,15 @@ def delete_session(connection: sqlite3.Connection, agent: str, session_id: str) 
 
 
 def prune(connection: sqlite3.Connection, older_than_ns: int) -> int:
-    """Delete the sessions whose last event is older; returns how many."""
-    return _delete(connection, "last_event_ns < ?", (older_than_ns,))
+    """Delete the sessions whose last event is older; returns how many.
+
+    What still waits to be sent stays.
+    """
+    waits = (
+        "session_key IN (SELECT session_key FROM turns JOIN outbox USING (turn_key)"
+        " WHERE state = 'waiting')"
+    )
+    return _delete(connection, f"last_event_ns < ? AND NOT {waits}", (older_than_ns,))
 
 
 def _delete(connection: sqlite3.Connection, where: str, parameters: tuple[object, ...]) -> int:

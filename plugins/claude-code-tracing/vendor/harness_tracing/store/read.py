@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from harness_tracing.errors import StoreError
-from harness_tracing.model import Session, Step, Turn, Usage, step_id
+from harness_tracing.model import ModelCall, Session, Step, Turn, Usage, step_id
 from harness_tracing.store import codec
+from harness_tracing.store.write import CAME_LATER
 
 _MANY_CANDIDATES = 10
 _USAGE = (
@@ -70,7 +71,8 @@ class TurnRow:
     """A turn with what the store knows about it beyond the turn itself.
 
     `usage` and `cost_usd` include late steps, which `turn.usage` of a final turn does not.
-    `late_step_ids`: steps settled after the turn was final (see model.step_id).
+    `late_step_ids`: steps settled after the turn was final (see model.step_id);
+    `joined_step_ids`: those of them that it did not have then.
     """
 
     turn: Turn
@@ -79,6 +81,21 @@ class TurnRow:
     cost_usd: Optional[float]
     unpriced_models: tuple[str, ...]
     late_step_ids: frozenset[str]
+    joined_step_ids: frozenset[str] = frozenset()
+
+    @property
+    def turn_when_final(self) -> Turn:
+        """The turn as it became final, but for the end of steps that still ran.
+
+        What was sent of it then is built from this whenever it is sent: a span has one content.
+        """
+        steps = [step for step in self.turn.steps if step_id(step) not in self.joined_step_ids]
+        return replace(self.turn, steps=tuple(map(self._uncounted, steps)))
+
+    def _uncounted(self, step: Step) -> Step:
+        if isinstance(step, ModelCall) and step_id(step) in self.late_step_ids:
+            return replace(step, usage=Usage())
+        return step
 
 
 @dataclass(frozen=True)
@@ -225,10 +242,41 @@ def turn_rows(connection: sqlite3.Connection, agent: str, session_id: str) -> li
     )
 
 
-def turn_by_trace_id(connection: sqlite3.Connection, trace_id: str) -> Optional[Turn]:
+def turn_row(connection: sqlite3.Connection, trace_id: str) -> Optional[TurnRow]:
     """The turn of a trace (32 hex digits), None when there is none."""
     rows = _turn_rows(connection, "trace_id = ?", (trace_id.lower(),))
-    return rows[0].turn if rows else None
+    return rows[0] if rows else None
+
+
+def turn_by_trace_id(connection: sqlite3.Connection, trace_id: str) -> Optional[Turn]:
+    """The turn of a trace (32 hex digits), None when there is none."""
+    row = turn_row(connection, trace_id)
+    return None if row is None else row.turn
+
+
+def final_turns(
+    connection: sqlite3.Connection,
+    *,
+    agent: Optional[str],
+    session_id: Optional[str],
+    project: Optional[str],
+    since_ns: Optional[int],
+) -> list[int]:
+    """The keys of final turns that match, oldest first."""
+    conditions = {
+        "agent = ?": agent,
+        "session_id = ?": session_id,
+        "project = ?": project,
+        "turns.started_at_ns >= ?": since_ns,
+    }
+    used = {condition: value for condition, value in conditions.items() if value is not None}
+    where = "".join(f" AND {condition}" for condition in used)
+    rows = connection.execute(
+        "SELECT turn_key FROM turns JOIN sessions USING (session_key)"
+        f" WHERE final = 1{where} ORDER BY turns.started_at_ns, turn_key",
+        tuple(used.values()),
+    )
+    return [row[0] for row in rows]
 
 
 def turn_by_span_id(connection: sqlite3.Connection, span_id: str) -> Optional[Turn]:
@@ -246,8 +294,8 @@ def _turn_rows(
     connection: sqlite3.Connection, where: str, parameters: tuple[Any, ...]
 ) -> list[TurnRow]:
     steps: dict[int, list[Step]] = defaultdict(list)
-    late: dict[int, set[str]] = defaultdict(set)
-    for turn_key, kind, is_late, body in connection.execute(
+    late: dict[int, dict[str, int]] = defaultdict(dict)
+    for turn_key, kind, how_late, body in connection.execute(
         "SELECT turn_key, kind, late, step_bodies.body FROM steps JOIN step_bodies USING (step_key)"
         f" WHERE turn_key IN (SELECT turn_key FROM turns WHERE {where}) ORDER BY step_key",
         parameters,
@@ -255,8 +303,8 @@ def _turn_rows(
         step = codec.decode_step(kind, body)
         if step is not None:
             steps[turn_key].append(step)
-            if is_late:
-                late[turn_key].add(step_id(step))
+            if how_late:
+                late[turn_key][step_id(step)] = how_late
     rows = []
     for turn_key, final, cost_usd, unpriced, body, *counts in connection.execute(
         "SELECT turn_key, final, cost_usd, unpriced_models, body, input_tokens, output_tokens,"
@@ -266,8 +314,18 @@ def _turn_rows(
     ):
         turn = codec.decode_turn(body, in_order(steps[turn_key]))
         unpriced_models = codec.decode_names(unpriced)
-        late_ids = frozenset(late[turn_key])
-        rows.append(TurnRow(turn, bool(final), Usage(*counts), cost_usd, unpriced_models, late_ids))
+        joined = (item for item, how_late in late[turn_key].items() if how_late == CAME_LATER)
+        rows.append(
+            TurnRow(
+                turn,
+                bool(final),
+                Usage(*counts),
+                cost_usd,
+                unpriced_models,
+                late_step_ids=frozenset(late[turn_key]),
+                joined_step_ids=frozenset(joined),
+            )
+        )
     return rows
 
 

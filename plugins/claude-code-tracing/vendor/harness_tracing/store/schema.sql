@@ -82,7 +82,7 @@ CREATE TABLE steps (
     kind TEXT NOT NULL,           -- model_call, tool, subagent or moment
     name TEXT,                    -- tool name, type of sub-agent, kind of moment, kind of call
     status TEXT,                  -- ok, error, denied, interrupted, unknown, running; sub-agents as turns
-    late INTEGER NOT NULL,        -- 1 when it was settled after its turn had become final
+    late INTEGER NOT NULL,        -- settled after its turn had become final: 1 came later, 2 ran already
     agent_id TEXT,                -- the sub-agent whose step it is; NULL: the main agent
     model TEXT,                   -- model of a call
     started_at_ns INTEGER,        -- start, or the time of a moment
@@ -107,3 +107,45 @@ CREATE TABLE step_bodies (
     step_key INTEGER PRIMARY KEY REFERENCES steps ON DELETE CASCADE, -- whose body
     body BLOB NOT NULL -- JSON of model.ModelCall, ToolCall, Subagent or Moment (see steps.kind)
 );
+
+-- One row per account that turns are sent to: what credentials belong to. How it answered last
+-- is known here, so that no process asks a backend again that has just refused another one.
+CREATE TABLE backends (
+    backend_key INTEGER PRIMARY KEY, -- our number for it
+    kind TEXT NOT NULL,           -- ax, phoenix or otlp
+    endpoint TEXT NOT NULL,       -- URL that requests go to, without user and query
+    space TEXT NOT NULL,          -- AX: the space id; empty where there is nothing to tell apart
+    failures INTEGER NOT NULL DEFAULT 0, -- attempts that failed in a row
+    failing_since_ns INTEGER,     -- when the first of those was
+    due_at_ns INTEGER NOT NULL DEFAULT 0, -- no attempt before this time
+    paused_by TEXT,               -- fingerprint of the credentials it refused; NULL: not paused
+    last_error TEXT,              -- what it answered last, when that was not a success
+    delivered_at_ns INTEGER,      -- when it took something last
+    UNIQUE (kind, endpoint, space)
+);
+
+-- One row per way of sending to a backend: what is told there, and in which shape.
+CREATE TABLE destinations (
+    destination_key INTEGER PRIMARY KEY, -- our number for it
+    backend_key INTEGER NOT NULL REFERENCES backends, -- whom it sends to
+    project TEXT NOT NULL,        -- the project that turns are filed under there
+    settings TEXT NOT NULL,       -- JSON of destinations.Target
+    UNIQUE (backend_key, settings)
+);
+
+-- One row per span and destination, written in the transaction that settles the span.
+CREATE TABLE outbox (
+    turn_key INTEGER NOT NULL REFERENCES turns ON DELETE CASCADE, -- the turn
+    destination_key INTEGER NOT NULL REFERENCES destinations, -- where it goes
+    step_key INTEGER NOT NULL,    -- the step whose span it is; 0: the turn's own span
+    state TEXT NOT NULL,          -- waiting, sent (taken, not read back yet), delivered, dead, dropped
+    attempts INTEGER NOT NULL DEFAULT 0, -- how often the backend answered to it
+    lease TEXT,                   -- who is sending it now
+    leased_until_ns INTEGER,      -- until when nobody else does
+    changed_at_ns INTEGER NOT NULL, -- when it came into this state
+    error TEXT,                   -- why it is dead, or why it has to be sent again
+    PRIMARY KEY (turn_key, destination_key, step_key)
+) WITHOUT ROWID;
+-- Finding what is to be sent or read back without looking at what is done.
+CREATE INDEX outbox_open ON outbox (destination_key, state)
+    WHERE state IN ('waiting', 'sent', 'dead');

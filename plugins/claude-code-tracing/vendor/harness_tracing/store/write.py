@@ -10,7 +10,10 @@ from typing import Any, Callable, Optional
 from harness_tracing.model import Repository, Session, Step, Turn, span_id, trace_id
 from harness_tracing.store import codec
 
-_UNSETTLED = ("running", "open")
+UNSETTLED = ("running", "open")
+"""States of steps that are still to end."""
+CAME_LATER, RAN_ON = 1, 2
+"""How a late step stood to its turn when that became final."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,18 @@ class SessionChange:
 
 @dataclass(frozen=True)
 class Settled:
-    """A turn that this transaction made final, or steps it added to one that already was.
+    """A turn that this transaction made final, or added settled steps to.
 
-    `late_step_ids` is empty in the first case; then every step of the turn counts, save those
-    that still run: they are settled later, as late steps.
+    Of one that is `final` every step counts, save those that still run: they are settled
+    later. To one that already was final this transaction added the steps `late_step_ids`. One
+    that is neither still runs; steps of it may be settled.
     """
 
     agent: str
     session_id: str
     turn_id: str
     turn_key: int
+    final: bool
     late_step_ids: tuple[str, ...] = ()
 
 
@@ -60,6 +65,7 @@ class Written:
 
     final: tuple[Settled, ...] = ()
     late: tuple[Settled, ...] = ()
+    running: tuple[Settled, ...] = ()
 
 
 OnSettled = Callable[[sqlite3.Connection, Settled], None]
@@ -71,21 +77,21 @@ def write_change(
 ) -> Written:
     """Store a change; the caller holds the transaction."""
     session_key = _write_session(connection, change)
-    final: list[Settled] = []
-    late: list[Settled] = []
-    for turn_write in change.turns:
-        settled = _write_turn(connection, session_key, turn_write)
-        if settled is not None:
-            (late if settled.late_step_ids else final).append(settled)
+    found = [_write_turn(connection, session_key, turn_write) for turn_write in change.turns]
+    settled = [each for each in found if each is not None]
     if change.reader_state is not None:
         connection.execute(
             "INSERT OR REPLACE INTO reader_states (session_key, state) VALUES (?, ?)",
             (session_key, change.reader_state),
         )
     if on_settled is not None:
-        for settled in final + late:
-            on_settled(connection, settled)
-    return Written(tuple(final), tuple(late))
+        for each in settled:
+            on_settled(connection, each)
+    return Written(
+        final=tuple(each for each in settled if each.final),
+        late=tuple(each for each in settled if each.late_step_ids),
+        running=tuple(each for each in settled if not each.final and not each.late_step_ids),
+    )
 
 
 def _write_session(connection: sqlite3.Connection, change: SessionChange) -> int:
@@ -144,11 +150,7 @@ def _write_turn(
         columns = _step_row(turn, step)
         found_step = _find_step(connection, turn_key, columns["step_id"])
         _write_step(connection, turn_key, found_step, columns, codec.encode(step))
-    return _settled(turn, turn_key) if write.final else None
-
-
-def _settled(turn: Turn, turn_key: int, late_step_ids: tuple[str, ...] = ()) -> Settled:
-    return Settled(turn.agent, turn.session_id, turn.turn_id, turn_key, late_step_ids)
+    return Settled(turn.agent, turn.session_id, turn.turn_id, turn_key, write.final)
 
 
 def _write_header(
@@ -201,16 +203,17 @@ def _write_late(
     for step in turn.steps:
         columns = _step_row(turn, step)
         found = _find_step(connection, turn_key, columns["step_id"])
-        is_settled = columns["status"] not in _UNSETTLED
-        if found and (found[1] not in _UNSETTLED or not is_settled):
+        is_settled = columns["status"] not in UNSETTLED
+        if found and (found[1] not in UNSETTLED or not is_settled):
             continue
-        _write_step(connection, turn_key, found, {**columns, "late": 1}, codec.encode(step))
+        late = RAN_ON if found else CAME_LATER
+        _write_step(connection, turn_key, found, {**columns, "late": late}, codec.encode(step))
         if is_settled:
             settled_ids.append(columns["step_id"])
     if not settled_ids:
         return None
     _raise_totals(connection, turn_key, write)
-    return _settled(turn, turn_key, tuple(settled_ids))
+    return Settled(turn.agent, turn.session_id, turn.turn_id, turn_key, False, tuple(settled_ids))
 
 
 def _raise_totals(connection: sqlite3.Connection, turn_key: int, write: TurnWrite) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from harness_tracing.worker.sweep import FlushResult, flush, sweep
+from harness_tracing.worker.result import FlushResult
+from harness_tracing.worker.settings import destinations
+from harness_tracing.worker.sweep import flush, sweep, sweep_in_background
 
-__all__ = ["FlushResult", "flush", "sweep"]
+__all__ = ["FlushResult", "destinations", "flush", "sweep", "sweep_in_background"]

@@ -20,6 +20,7 @@ from harness_tracing.paths import Home
 from harness_tracing.worker.life import live
 from harness_tracing.worker.presence import Presence, Session
 from harness_tracing.worker.process import detach, hand_over, start_worker
+from harness_tracing.worker.sending import send_due
 from harness_tracing.worker.sweep import sweep
 
 SWEEP_S = 600.0
@@ -42,10 +43,13 @@ def main(words: list[str]) -> int:
     home = Home(Path(arguments.home))
     detach()
     os.umask(0o077)
+    # A project's settings may have set it: TLS libraries would write session keys to its file.
+    os.environ.pop("SSLKEYLOGFILE", None)
     log = log_to(home.logs / f"{arguments.agent or 'sweep'}.log", arguments.agent or "sweep")
     try:
         if arguments.sweep or not arguments.session:
             sweep(home, env, deadline_s=SWEEP_S)
+            send_due(home, env, time.monotonic() + SWEEP_S)
         elif arguments.agent in agents.names():
             _work(Session(home, arguments.agent, arguments.session), env)
     except StoreNewerError:

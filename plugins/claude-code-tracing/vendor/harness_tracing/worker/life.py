@@ -9,9 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness_tracing import spool
+from harness_tracing.config import Settings
 from harness_tracing.errors import StoreNewerError, TracerError
 from harness_tracing.log import agent_log, log_to
 from harness_tracing.store import Store
+from harness_tracing.worker.couriers import Couriers
 from harness_tracing.worker.presence import PACE, Pace, Presence, Session
 from harness_tracing.worker.process import (
     StoreGoneError,
@@ -68,24 +70,45 @@ def _serve(session: Session, env: Mapping[str, str], presence: Presence, pace: P
     for warning in settings.warnings:
         log.warning("%s", warning)
     keep(session, env, settings)
+    couriers = Couriers(session.home, () if settings.dry_run else settings.destinations, log)
     with Store.open(session.home.store) as store:
+        couriers.start()
+        try:
+            _worker(session, env, settings, store, couriers, presence, pace, log).run()
+        finally:
+            couriers.stop()
 
-        def look_after_others() -> None:
-            if forsaken(session.home, store, own=session):
-                start_sweep(session.home, env)
-            keep_retention(settings, store, log, time.time_ns())
 
-        def start(session_id: str) -> None:
-            start_worker(Session(session.home, session.agent, session_id), env)
+def _worker(
+    session: Session,
+    env: Mapping[str, str],
+    settings: Settings,
+    store: Store,
+    couriers: Couriers,
+    presence: Presence,
+    pace: Pace,
+    log: logging.Logger,
+) -> Worker:
+    def look_after_others() -> None:
+        if forsaken(session.home, store, own=session):
+            start_sweep(session.home, env)
+        keep_retention(settings, store, log, time.time_ns())
 
-        Worker(
-            session,
-            SessionWork(session, settings, store, log),
-            presence,
-            sweep=look_after_others,
-            start=start,
-            pace=pace,
-        ).run()
+    def start(session_id: str) -> None:
+        start_worker(Session(session.home, session.agent, session_id), env)
+
+    def delivered(patient: bool) -> bool:
+        return couriers.idle(store, time.time_ns(), patient=patient)
+
+    return Worker(
+        session,
+        SessionWork(session, settings, store, log, on_settled=couriers.wake),
+        presence,
+        sweep=look_after_others,
+        start=start,
+        delivered=delivered,
+        pace=pace,
+    )
 
 
 def _forget(session: Session, presence: Presence, pace: Pace) -> None:

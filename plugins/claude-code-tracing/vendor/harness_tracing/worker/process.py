@@ -57,7 +57,8 @@ class StoreGoneError(Exception):
 class Worker:
     """Works on one session until that is over, its agent is dead, or nothing happens.
 
-    `sweep` looks after forsaken sessions, `start` has another session worked on. Raises
+    `sweep` looks after forsaken sessions, `start` has another session worked on. `delivered`
+    says whether all that can be sent has been; a patient one waits for backends that fail. Raises
     StoreGoneError when the store's file is not the one any more that was there at first.
     """
 
@@ -69,10 +70,12 @@ class Worker:
         *,
         sweep: Callable[[], object],
         start: Callable[[str], object],
+        delivered: Callable[[bool], bool] = lambda patient: True,
         pace: Pace = PACE,
     ) -> None:
         self.session, self.work, self.presence = session, work, presence
         self._sweep, self._start, self._pace = sweep, start, pace
+        self._delivered = delivered
         self._quiet_since = time.monotonic()
         self._swept = False
         self._store_file = _identity(session.home.store)
@@ -101,14 +104,23 @@ class Worker:
             self.presence.beat()
             if new:
                 self._quiet_since = time.monotonic()
-            elif self._requests and not self.work.pending and not self.work.left:
-                answer(self._requests)
-            elif not self._requests:
+            elif self._requests:
+                self._answer()
+            else:
                 self._sweep_once()
                 if self._may_leave():
                     return True
             time.sleep(self._pause(new))
         return False
+
+    def _answer(self) -> None:
+        """Tell those who asked when everything is stored, or, where they wait for it, sent."""
+        if self.work.pending or self.work.left:
+            return
+        waiting = [request for request in self._requests if request.name.startswith(WAIT)]
+        answer([request for request in self._requests if request not in waiting])
+        if waiting and self._delivered(True):
+            answer(waiting)
 
     def _step(self) -> bool:
         if _identity(self.session.home.store) != self._store_file:
@@ -127,7 +139,7 @@ class Worker:
             self._sweep()
 
     def _may_leave(self) -> bool:
-        if self.work.pending or self.work.left:
+        if self.work.pending or self.work.left or not self._delivered(False):
             return False
         if self.work.over or not self.work.agent_alive():
             return True
@@ -150,13 +162,21 @@ def _identity(path: Path) -> Optional[tuple[int, int]]:
 
 # -- being asked to settle what can be settled
 
+WAIT = "flush.wait."
+"""How requests begin that also wait until everything is sent."""
+LONGEST_WAIT_S = 660.0
+"""Longer than a hook waits (wait.sh): whoever asked was killed, and nobody must stay for it."""
+
 
 def flush_requests(folder: Path) -> list[Path]:
     """The files by which `harness flush` asks a live worker to settle what it can."""
     found = []
     for request in sorted(folder.glob("flush.*")):
         with suppress(OSError):
-            if request.stat().st_size == 0:
+            status = request.stat()
+            if request.name.startswith(WAIT) and time.time() - status.st_mtime > LONGEST_WAIT_S:
+                request.unlink()
+            elif status.st_size == 0:
                 found.append(request)
     return found
 

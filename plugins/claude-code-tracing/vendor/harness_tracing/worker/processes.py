@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Optional
 
@@ -33,6 +35,20 @@ def _noted_start(pid: int) -> Optional[int]:
 def is_running(pid: int, started: Optional[int]) -> bool:
     """Whether the process noted with this start is there; None: it was gone already then."""
     return started is not None and started_at(pid) == started
+
+
+def own_name() -> str:
+    """A new name for what this process holds; others can tell by it when the process is gone."""
+    pid = os.getpid()
+    return f"{platform.node()}/{pid}/{started_at(pid)}/{uuid.uuid4().hex}"
+
+
+def is_gone(name: str) -> bool:
+    """Whether a name is of a process of this machine that is not there any more."""
+    node, pid, started = [*name.rsplit("/", 3), "", "", ""][:3]
+    if node != platform.node() or not (pid.isdigit() and started.isdigit()):
+        return False
+    return not is_running(int(pid), int(started))
 
 
 def was_running(pid: int, at_ns: int) -> bool:

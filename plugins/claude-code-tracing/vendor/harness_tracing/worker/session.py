@@ -8,6 +8,7 @@ store together with it, so that killing the process at any point loses and doubl
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -34,10 +35,12 @@ from harness_tracing.prices import Priced, PriceTable, price
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
 from harness_tracing.repository import read_repository
 from harness_tracing.spool import FolderWatch, SpoolFile
-from harness_tracing.store import SessionChange, Store, TurnWrite
+from harness_tracing.store import SessionChange, Settled, Store, TurnWrite, enqueue
 from harness_tracing.worker.closing import close_lost
+from harness_tracing.worker.delivery import rehearse
 from harness_tracing.worker.presence import Session
 from harness_tracing.worker.processes import is_running, started_at, was_running
+from harness_tracing.worker.settings import targets
 
 # Agents whose process is not known are taken for dead after a day without a sign of life.
 UNKNOWN_AGENT_NS = 86_400 * 10**9
@@ -96,6 +99,7 @@ class SessionWork:
         store: Store,
         log: logging.Logger,
         clock: Optional[Clock] = None,
+        on_settled: Callable[[], None] = lambda: None,
     ) -> None:
         self.folder, self.home, self.session_id = session.folder, session.home, session.session_id
         self.agent: Agent = agents.get(session.agent)
@@ -103,6 +107,7 @@ class SessionWork:
         self._steady = SteadyClock()
         self.clock: Clock = clock or self._steady
         self.policy = Policy.of(settings)
+        self._targets, self._on_settled = targets(settings), on_settled
         self.reader: Reader
         self._follower = Follower()
         self._fed: dict[str, SpoolFile] = {}
@@ -174,10 +179,24 @@ class SessionWork:
         return self._follower.new_items(self.reader.wanted_files(), self.reader)
 
     def _new_events(self) -> list[HookEvent]:
+        self._gather_parts()
         if not self._unread and not self._watch.changed():
             return []
+        self._notice_taken()
         files = spool.event_files(self.folder, self._fed)
         return [event for event in map(self._event, files) if event is not None]
+
+    def _gather_parts(self) -> None:
+        """Take the events that were captured under the name of a part of this session."""
+        for part in filter(spool.is_session_id, self.reader.parts()):
+            for file in spool.event_files(self.home.session_spool(self.agent.name, part)):
+                spool.move(file, self.folder)
+
+    def _notice_taken(self) -> None:
+        """Begin anew when the session that we are a part of has taken our events."""
+        if self._fed and not next(iter(self._fed.values())).path.exists():
+            self._fed, self._spoiled = {}, set()
+            self._resume()
 
     def _event(self, file: SpoolFile) -> Optional[HookEvent]:
         try:
@@ -192,7 +211,8 @@ class SessionWork:
             self.log.warning("%s is no JSON and goes to quarantine", file.path)
             self._spoiled.add(file.key)
         named = spool.session_of(event.payload or {})
-        if named is not None and named != self.session_id:
+        ours = (self.session_id, *self.reader.parts())
+        if named is not None and named not in ours:
             if spool.move(file, self.home.session_spool(self.agent.name, named)):
                 self.moved.append(named)
             else:
@@ -256,9 +276,23 @@ class SessionWork:
         if self._session is not None:
             state = self._saved() if idle else None
             writes = tuple(self._turn_write(change) for change in changes.turns)
-            self.store.write(SessionChange(self._session, writes, state))
+            self._write(SessionChange(self._session, writes, state))
         self._let_go(idle)
         return bool(changes.turns)
+
+    def _write(self, change: SessionChange) -> None:
+        """Store a change and, in the same transaction, what is to be sent of it."""
+        if self.settings.dry_run:
+            for settled in self.store.write(change).final:
+                rehearse(self.store, settled, self._targets, self.log)
+            return
+
+        def put_into_outbox(connection: sqlite3.Connection, settled: Settled) -> None:
+            enqueue(connection, settled, self._targets, time.time_ns())
+
+        written = self.store.write(change, put_into_outbox)
+        if written.final or written.late or any(target.stream for target in self._targets):
+            self._on_settled()
 
     def _close_lost(self) -> None:
         """End what is open in the store though the session is over and the reader knows no turn."""
@@ -268,7 +302,7 @@ class SessionWork:
         rows = self.store.turn_rows(self.agent.name, self.session_id)
         writes = tuple(close_lost(row) for row in rows if not row.final)
         if writes:
-            self.store.write(SessionChange(self._session, writes))
+            self._write(SessionChange(self._session, writes))
 
     def _saved(self) -> bytes:
         def clean(message: Message) -> Message:
@@ -303,6 +337,9 @@ class SessionWork:
             lost = Gap(f"{self._dropped} events of the session", "the spool outgrew its cap")
             turn = replace(turn, gaps=(*turn.gaps, lost))
         turn = redact_turn(replace(turn, repository=repository), self.policy)
+        if self.settings.join_trace != "off":
+            outer = self.settings.traceparent
+            turn = replace(turn, traceparent=outer, join=self.settings.join_trace)
         return TurnWrite(turn, change.final, _total(priced), priced.unpriced)
 
     def _cost(self, turn: Turn) -> Priced:

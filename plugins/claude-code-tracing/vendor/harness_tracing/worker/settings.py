@@ -7,17 +7,19 @@ a worker leaves in the session's folder what it was told of names and content: n
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Optional
 
 import msgspec
 
 from harness_tracing import agents, config
 from harness_tracing.agents.base import Agent
-from harness_tracing.config import Settings
+from harness_tracing.config import JoinTrace, Settings
+from harness_tracing.destinations import Destination, Target
 from harness_tracing.paths import Home
 from harness_tracing.worker.presence import Session
 
@@ -25,6 +27,7 @@ KEPT = "worker.settings"
 # Whether a session is traced was decided when its events were captured. Who sweeps may be
 # untraced itself: it looks at sessions, and its own switch says nothing about those.
 OWN_SWITCHES = ("HARNESS_UNTRACED", "ARIZE_TRACE_ENABLED")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class Kept:
     log_prompts: bool
     log_tool_details: bool
     log_tool_content: bool
+    targets: tuple[Target, ...] = ()
+    dry_run: bool = False
+    traceparent: Optional[str] = None
+    join_trace: JoinTrace = "link"
+
+
+def targets(settings: Settings) -> tuple[Target, ...]:
+    """Where a session's turns go, also where the credentials for it are yet to be given."""
+    return (*(each.target for each in settings.destinations), *settings.incomplete)
 
 
 def settings_for(session: Session, env: Mapping[str, str]) -> Settings:
@@ -55,6 +67,10 @@ def keep(session: Session, env: Mapping[str, str], settings: Settings) -> None:
         log_prompts=settings.log_prompts,
         log_tool_details=settings.log_tool_details,
         log_tool_content=settings.log_tool_content,
+        targets=targets(settings),
+        dry_run=settings.dry_run,
+        traceparent=settings.traceparent,
+        join_trace=settings.join_trace,
     )
     new = folder / f".{KEPT}.{os.getpid()}"
     with suppress(OSError):
@@ -71,13 +87,18 @@ def settings_elsewhere(session: Session, env: Mapping[str, str], cwd: Optional[s
     """
     agent, kept = agents.get(session.agent), _kept(session.folder)
     named = {name: value for name, value in env.items() if name not in OWN_SWITCHES}
+    hidden: dict[str, str] = {}
     if not agent.session_variable or env.get(agent.session_variable) != session.session_id:
         own = _project_of(agent, env) or env.get("PWD")
         _, own_project_env = agent.settings_env(env, own)
         named = {n: value for n, value in named.items() if own_project_env.get(n) != value}
-    settings = _load(session.home, agent, named, kept.project_dir if kept is not None else cwd)
+        # What that project hides of the user's words is not known here either.
+        hidden = {n: value for n, value in own_project_env.items() if n in config.OF_THE_USER}
+    project_dir = kept.project_dir if kept is not None else cwd
+    settings = _load(session.home, agent, named, project_dir, hidden)
     if kept is None:
-        return settings
+        # What this process was started under is no outer trace of that session.
+        return replace(settings, traceparent=None)
     return replace(
         settings,
         project=kept.project,
@@ -85,6 +106,11 @@ def settings_elsewhere(session: Session, env: Mapping[str, str], cwd: Optional[s
         log_prompts=settings.log_prompts and kept.log_prompts,
         log_tool_details=settings.log_tool_details and kept.log_tool_details,
         log_tool_content=settings.log_tool_content and kept.log_tool_content,
+        destinations=(),  # where it goes was decided by its own worker
+        incomplete=kept.targets,
+        dry_run=settings.dry_run or kept.dry_run,
+        traceparent=kept.traceparent,
+        join_trace=kept.join_trace,
     )
 
 
@@ -98,8 +124,61 @@ def _project_of(agent: Agent, env: Mapping[str, str]) -> Optional[str]:
     return env.get(agent.project_variable) if agent.project_variable else None
 
 
-def _load(home: Home, agent: Agent, env: Mapping[str, str], project: Optional[str]) -> Settings:
+def _load(
+    home: Home,
+    agent: Agent,
+    env: Mapping[str, str],
+    project: Optional[str],
+    hidden: Mapping[str, str] = _NOTHING,
+) -> Settings:
     user_env, project_env = agent.settings_env(env, project)
     return config.load(
-        env, agent=agent.name, user_env=user_env, project_env=project_env, home=home.root
+        env,
+        agent=agent.name,
+        user_env=user_env,
+        project_env={**hidden, **project_env},
+        home=home.root,
     )
+
+
+def destinations(home: Home, env: Mapping[str, str]) -> tuple[Destination, ...]:
+    """Every destination whose credentials this environment, an agent's user settings or
+    config.yaml hold: for delivering what any session left.
+
+    What a project's settings may have put into the environment does not count. A dry run has
+    none.
+    """
+    found: dict[tuple[str, str, str], Destination] = {}
+    for settings in _everybodys(home, env):
+        for destination in () if settings.dry_run else settings.destinations:
+            found.setdefault(destination.target.account, destination)
+    return tuple(found.values())
+
+
+def is_dry_run(home: Home, env: Mapping[str, str]) -> bool:
+    """Whether anybody here wants nothing to be sent."""
+    return any(settings.dry_run for settings in _everybodys(home, env))
+
+
+def _everybodys(home: Home, env: Mapping[str, str]) -> Iterator[Settings]:
+    """What holds in a terminal, and for each agent."""
+    of_projects = _of_projects(home, env)
+    for name in (None, *agents.names()):
+        user_env = agents.get(name).settings_env(env, None)[0] if name else {}
+        yield config.load(
+            env, agent=name, user_env=user_env, project_env=of_projects, home=home.root
+        )
+
+
+def _of_projects(home: Home, env: Mapping[str, str]) -> dict[str, str]:
+    """What the settings of any project we may be in put into an environment like this."""
+    found: dict[str, str] = {}
+    for name in agents.names():
+        agent = agents.get(name)
+        session_id = env.get(agent.session_variable) if agent.session_variable else None
+        kept = _kept(home.session_spool(name, session_id)) if session_id else None
+        here = Path(env.get("PWD") or "/")
+        folders = [_project_of(agent, env), kept.project_dir if kept else None]
+        for folder in (*folders, str(here), *map(str, here.parents)):
+            found.update(agent.settings_env(env, folder)[1] if folder else {})
+    return found

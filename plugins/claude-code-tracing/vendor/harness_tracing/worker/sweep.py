@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -19,8 +18,10 @@ from harness_tracing.model import Session as StoredSession
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
 from harness_tracing.worker.presence import PACE, Presence, Session
-from harness_tracing.worker.process import answer
+from harness_tracing.worker.process import answer, start_sweep
 from harness_tracing.worker.processes import is_running
+from harness_tracing.worker.result import FlushResult
+from harness_tracing.worker.sending import outbox_is_due, send_all
 from harness_tracing.worker.session import UNKNOWN_AGENT_NS, SessionWork
 from harness_tracing.worker.settings import settings_elsewhere
 
@@ -32,17 +33,6 @@ NO_AGENT = "this version knows no agent of that name"
 STARTING_NS = 5 * 10**9
 # A session whose agent writes without a pause is left to the worker that its hooks start.
 LONGEST_S = 10.0
-
-
-@dataclass(frozen=True)
-class FlushResult:
-    """What a flush left undone: how many captured events, and why."""
-
-    left: int = 0
-    messages: tuple[str, ...] = ()
-
-    def __add__(self, other: FlushResult) -> FlushResult:
-        return FlushResult(self.left + other.left, self.messages + other.messages)
 
 
 def sweep(
@@ -66,6 +56,12 @@ def sweep(
             break
         found += _settle(session, env) or FlushResult()
     return found
+
+
+def sweep_in_background(home: Home, env: Mapping[str, str]) -> None:
+    """Have what is due in the outbox sent, by a process that nobody waits for."""
+    if _is_writable(home) and outbox_is_due(home, env):
+        start_sweep(home, env)
 
 
 def _is_writable(home: Home) -> bool:
@@ -194,13 +190,26 @@ def _cwd_of(session: Session, store: Store) -> Optional[str]:
 
 
 def flush(
-    home: Home, env: Mapping[str, str], timeout_s: float = 60.0, wait: bool = True
+    home: Home,
+    env: Mapping[str, str],
+    timeout_s: float = 60.0,
+    wait: bool = True,
+    destination: Optional[str] = None,
+    verify: bool = False,
 ) -> FlushResult:
-    """Store all that was captured, also with workers alive: those are asked to do it.
+    """Store all that was captured, also with workers alive, and send what is to be sent.
 
-    Open turns are stored and do not count as left.
+    Open turns are stored and do not count as left. `destination`, `verify`: see `send_all`.
     """
     until = time.monotonic() + timeout_s
+    result = _store_all(home, env, until, wait)
+    if not _is_writable(home):
+        return result
+    return result + send_all(home, env, until, wait=wait, only=destination, verify=verify)
+
+
+def _store_all(home: Home, env: Mapping[str, str], until: float, wait: bool) -> FlushResult:
+    """Have everything that was captured stored; workers alive are asked to do it."""
     if _is_writable(home):
         _tidy(home, spool.ORPHAN_CAP_BYTES)
     result, asked, seen = FlushResult(), [], set()

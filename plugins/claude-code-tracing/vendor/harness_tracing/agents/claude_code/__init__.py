@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
-from harness_tracing.agents.base import Agent, Event, Reader
+from harness_tracing.agents.base import Agent, Event, Machine, Reader, Registration
 
 
 def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
@@ -21,6 +21,12 @@ def _settings_env(
 
     user_home = env.get("CLAUDE_CONFIG_DIR") or env.get("HOME") or env.get("USERPROFILE") or ""
     return settings_env(user_home, project_dir)
+
+
+def _registration(machine: Machine) -> Registration:
+    from harness_tracing.agents.claude_code.register import registration
+
+    return registration(machine, AGENT.title, AGENT.events)
 
 
 AGENT = Agent(
@@ -40,11 +46,13 @@ AGENT = Agent(
         Event("ElicitationResult", "when the user had answered it"),
         Event("SubagentStart", "the exact start of a sub-agent"),
         Event("SubagentStop", "its end, and where its transcript lies"),
-        Event("Stop", "the answer is complete; the turn's end without a transcript"),
+        Event("Stop", "the answer is complete; the turn's end without a transcript", ends=True),
         Event("StopFailure", "the turn ended in an API error"),
         Event("PreCompact", "the exact start of a compaction"),
         Event("PostCompact", "its end and its summary"),
-        Event("SessionEnd", "the session's end; closes failed and interrupted turns", 5),
+        Event(
+            "SessionEnd", "the session's end; closes failed and interrupted turns", 60, ends=True
+        ),
     ),
     session_variable="CLAUDE_CODE_SESSION_ID",
     pid_variable="CLAUDE_PID",
@@ -53,4 +61,20 @@ AGENT = Agent(
     supported_versions="2.1",
     reader=_reader,
     settings_env=_settings_env,
+    registration=_registration,
+    docs={
+        "read from": "hooks, transcript",
+        "turns": "exact",
+        "model calls": "one each",
+        "tokens": "per call",
+        "cost": "per call",
+        "thinking": "yes",
+        "tools": "exact, under their call",
+        "exit codes": "as ok or error",
+        "permission waits": "yes",
+        "sub-agents": "with their calls",
+        "compaction": "with its cost",
+        "interruption": "yes",
+        "without the agent's files": "turns and tools",
+    },
 )

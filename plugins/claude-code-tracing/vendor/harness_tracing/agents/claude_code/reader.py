@@ -309,6 +309,10 @@ class ClaudeReader:
         ]
         return min(times) if times else None
 
+    def parts(self) -> Iterable[str]:
+        """None: sub-agents' events name the session they belong to."""
+        return ()
+
     def session_over(self) -> bool:
         """Whether SessionEnd came and everything of the session has been told."""
         return self._r.state.ended_ns is not None and self._r.state.end_seen_ns is None

@@ -1,0 +1,63 @@
+"""Cursor: what it is called, which of its events we take, where its settings are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Optional
+
+from harness_tracing.agents.base import Agent, Machine, Reader, Registration
+from harness_tracing.agents.cursor.events import EVENTS
+
+
+def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
+    from harness_tracing.agents.cursor.reader import CursorReader
+
+    return CursorReader.resume(session_id, project, state)
+
+
+def _settings_env(
+    env: Mapping[str, str], project_dir: Optional[str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Cursor has no settings file with variables: the shell's environment is all there is."""
+    return {}, {}
+
+
+def _registration(machine: Machine) -> Registration:
+    from harness_tracing.agents.cursor.register import registration
+
+    return registration(machine, AGENT.title, AGENT.events)
+
+
+AGENT = Agent(
+    name="cursor",
+    title="Cursor",
+    aliases=(),
+    default_project="cursor",
+    events=EVENTS,
+    session_variable=None,
+    pid_variable=None,
+    project_variable="CURSOR_PROJECT_DIR",
+    foreign_variables=(),
+    supported_versions="1.7",
+    reader=_reader,
+    settings_env=_settings_env,
+    session_key="conversation_id",
+    own_shell=True,
+    registration=_registration,
+    version_command=("cursor", "--version"),
+    docs={
+        "read from": "hooks, transcript",
+        "turns": "exact",
+        "model calls": "no",
+        "tokens": "per turn, where reported",
+        "cost": "no",
+        "thinking": "yes",
+        "tools": "exact",
+        "exit codes": "from 2.7 on",
+        "permission waits": "no",
+        "sub-agents": "with their tools",
+        "compaction": "that it happened",
+        "interruption": "yes",
+        "without the agent's files": "nearly all",
+    },
+)

@@ -1,0 +1,84 @@
+"""Codex: what it is called, which of its events we take, where its files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Optional
+
+from harness_tracing.agents.base import Agent, Event, Machine, Reader, Registration
+
+
+def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
+    from harness_tracing.agents.codex.reader import CodexReader
+
+    return CodexReader.resume(session_id, project, state)
+
+
+def _settings_env(
+    env: Mapping[str, str], project_dir: Optional[str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    from harness_tracing.agents.codex.settings import settings_env
+
+    return settings_env(env), {}
+
+
+def _registration(machine: Machine) -> Registration:
+    from harness_tracing.agents.codex.register import registration
+
+    return registration(machine, AGENT.title, AGENT.events)
+
+
+def _hint(machine: Machine) -> tuple[str, ...]:
+    from harness_tracing.agents.codex.register import codex_home
+    from harness_tracing.agents.codex.trust import trust
+
+    found = trust(codex_home(machine.environ, machine.user_home))
+    return (f"Codex: {found.state}. {found.advice}".strip(),)
+
+
+AGENT = Agent(
+    name="codex",
+    title="Codex",
+    aliases=(),
+    default_project="codex",
+    events=(
+        Event("SessionStart", "the session's start, resume, fork or clear; starts the worker"),
+        Event("UserPromptSubmit", "a turn's exact start; a message that steers it"),
+        Event("PreToolUse", "the exact start of a tool, before any approval"),
+        Event("PostToolUse", "its end; its output where no rollout is"),
+        Event("PermissionRequest", "when an approval was asked for: the wait is told apart"),
+        Event("PreCompact", "the exact start of a compaction"),
+        Event("PostCompact", "its end"),
+        Event("SubagentStart", "the exact start of a sub-agent"),
+        Event("SubagentStop", "its end, and where its rollout lies"),
+        Event("Stop", "the answer is complete; the turn's end without a rollout", ends=True),
+        Event("Interrupt", "the user stopped the turn", 3),
+        Event("SessionEnd", "the session's end; closes failed and interrupted turns", 3, ends=True),
+    ),
+    session_variable=None,
+    pid_variable=None,
+    project_variable=None,
+    foreign_variables=(),
+    supported_versions="0.169",
+    reader=_reader,
+    settings_env=_settings_env,
+    session_key="session_id",
+    own_shell=True,
+    registration=_registration,
+    hint=_hint,
+    docs={
+        "read from": "hooks, rollout",
+        "turns": "exact",
+        "model calls": "one each",
+        "tokens": "per call",
+        "cost": "per call",
+        "thinking": "summaries",
+        "tools": "exact, under their call",
+        "exit codes": "yes",
+        "permission waits": "yes",
+        "sub-agents": "with their calls",
+        "compaction": "with its tokens",
+        "interruption": "yes",
+        "without the agent's files": "turns and tools",
+    },
+)

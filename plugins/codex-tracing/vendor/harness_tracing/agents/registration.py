@@ -1,0 +1,311 @@
+"""Our hooks in a file of the user's: put in, found, taken out to the byte.
+
+All agents that take hooks from a JSON file differ in little: where it lies, how a handler
+looks, what the agent itself would not read. An agent's `register.py` says that; the rest is
+here. What uninstalling has to restore is kept below our home, see `_Record`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from harness_tracing.agents import json_text
+from harness_tracing.agents.base import Event, Machine, Outcome
+from harness_tracing.agents.json_text import Node
+from harness_tracing.errors import RegistrationError
+
+_OURS = re.compile(
+    r"""(?:set[ ]--|exec[ ]/bin/sh[ ]-c[ ]'[^']*'[ ]harness)[ ](?P<agent>[a-z-]+)[ ]\w+[ ]
+        .*capture\.sh | capture\.py"?[ ](?P<other>[a-z-]+)[ ]\w+$""",
+    re.VERBOSE,
+)
+
+
+def agent_of(command: object) -> Optional[str]:
+    """The agent that a registered command of ours is for; None for anybody else's."""
+    found = _OURS.search(command) if isinstance(command, str) else None
+    return (found["agent"] or found["other"]) if found else None
+
+
+@dataclass(frozen=True)
+class HooksFile:
+    """A JSON file of an agent with `hooks` by event. It is the agent's `Registration`.
+
+    `grouped`: an event's list holds groups with handlers in them, not handlers. `fresh` is what
+    a new file holds besides. `refuses` says why the agent would not read a file's text, given
+    its nodes; `bom`: whether it takes a byte order mark. `notes` are for the user. `typed`: a
+    handler says that it is a command.
+    """
+
+    agent: str
+    title: str
+    path: Path
+    events: tuple[Event, ...]
+    machine: Machine
+    grouped: bool = True
+    bom: bool = True
+    fresh: Mapping[str, Any] = field(default_factory=dict)
+    refuses: Callable[[str, Node], Optional[str]] = lambda text, root: None
+    notes: tuple[str, ...] = ()
+    typed: bool = True
+
+    # --- what a Registration is asked for
+
+    def install(self) -> Outcome:
+        """Put our hooks in; RegistrationError, with nothing touched, where that cannot be."""
+        folder = self.machine.records / self.agent
+        record, content = _Record.read(folder), _read(self.path)
+        text = self._text(content)
+        if self._found(text) == self._wanted():
+            return Outcome(self.path, False, self.notes)
+        if record is not None and record.still_there(self.path, content):
+            before = record.before if record.existed else None
+        else:
+            before = None if content is None else _encode(self._without(text), content)
+        base = _decode(before or b"", self.path)
+        written = _encode(self._with(base), before or b"")
+        self._check(_decode(written, self.path))
+        made_folder = not self.path.parent.exists() or bool(record and record.made_folder)
+        existed = before is not None
+        _Record(str(self.path), existed, _hash(written), before or b"", made_folder).write(folder)
+        if content is not None and not (folder / "backup").exists():
+            _write(folder / "backup", content)
+        _write(self.path, written)
+        return Outcome(self.path, True, self.notes)
+
+    def uninstall(self) -> Outcome:
+        """Take our hooks out: the file as it was, or without them where it changed since."""
+        folder = self.machine.records / self.agent
+        record, content = _Record.read(folder), _read(self.path)
+        if content is None:
+            _Record.remove(folder)
+            return Outcome(self.path, False)
+        if record is not None and record.still_there(self.path, content):
+            restored: Optional[bytes] = record.before if record.existed else None
+        else:
+            text = self._text(content)
+            restored = _encode(self._without(text), content)
+            made_by_us = record is not None and not record.existed
+            if made_by_us and self._scan(self._text(restored)).value in ({}, dict(self.fresh)):
+                restored = None
+        changed = restored != content
+        if restored is None:
+            _real(self.path).unlink()
+            if record is not None and record.made_folder:
+                with suppress(OSError):  # not empty
+                    self.path.parent.rmdir()
+        elif changed:
+            _write(self.path, restored)
+        _Record.remove(folder)
+        return Outcome(self.path, changed)
+
+    def registered(self) -> bool:
+        """Whether all our hooks stand in the file as they have to."""
+        return self._found(self._text(_read(self.path))) == self._wanted()
+
+    # --- the text
+
+    def _wanted(self) -> list[tuple[str, Any]]:
+        return sorted(((event.name, self._handler(event)) for event in self.events), key=str)
+
+    def _handler(self, event: Event) -> dict[str, Any]:
+        timeout = {} if event.timeout_s is None else {"timeout": event.timeout_s}
+        typed = {"type": "command"} if self.typed else {}
+        return {**typed, "command": self.machine.command(event.name), **timeout}
+
+    def _text(self, content: Optional[bytes]) -> str:
+        """The file's text, found to be sound; that of a new one where there is none."""
+        text = _decode(content or b"", self.path)
+        if not self.bom and _bom(content or b""):
+            raise self._refusal("it begins with a byte order mark")
+        if not text.strip():
+            return text
+        self._check(text)
+        return text
+
+    def _check(self, text: str) -> None:
+        root = self._scan(text)
+        hooks = root.member("hooks")
+        problem = self.refuses(text, root)
+        if not isinstance(root.value, dict):
+            problem = "it holds no object"
+        elif hooks is not None and not isinstance(hooks.value, dict):
+            problem = '"hooks" is no object'
+        for event in json_text.children(hooks):
+            if not isinstance(event.value, list):
+                problem = f'"hooks" has a {event.key!r} that is no list'
+        if problem is not None:
+            raise self._refusal(problem)
+
+    def _scan(self, text: str) -> Node:
+        try:
+            return json_text.scan(text)
+        except ValueError as error:
+            raise self._refusal(str(error)) from error
+
+    def _refusal(self, problem: str) -> RegistrationError:
+        return RegistrationError(
+            f"{self.path} was left as it is, since {self.title} cannot use it: {problem}."
+            " Mend it and run this again"
+        )
+
+    def _handlers(self, root: Node) -> Iterator[tuple[str, list[Node], Node]]:
+        """Our handlers: event, the containers from the outermost on, the handler."""
+        hooks = root.member("hooks")
+        for event in json_text.children(hooks):
+            for item in event.children:
+                inner = item.member("hooks") if self.grouped else None
+                for handler in json_text.children(inner) if self.grouped else iter((item,)):
+                    command = handler.member("command")
+                    if command is not None and agent_of(command.value) == self.agent:
+                        above = [root, hooks, event, *([item, inner] if self.grouped else [])]
+                        yield str(event.key), [node for node in above if node], handler
+
+    def _found(self, text: str) -> list[tuple[str, Any]]:
+        if not text.strip():
+            return []
+        found = [(event, handler.value) for event, _, handler in self._handlers(self._scan(text))]
+        return sorted(found, key=str)
+
+    def _with(self, text: str) -> str:
+        """The text with our hooks appended."""
+        if not text.strip():
+            text = json.dumps(dict(self.fresh), indent=2) + "\n"
+            text = text if self.fresh else "{\n}\n"
+        if self._scan(text).member("hooks") is None:
+            text = json_text.append(text, self._scan(text), {}, "hooks")
+        for event in self.events:
+            handler: Any = self._handler(event)
+            item = {"hooks": [handler]} if self.grouped else handler
+            hooks = self._scan(text).member("hooks")
+            assert hooks is not None
+            place = hooks.member(event.name)
+            if place is None:
+                text = json_text.append(text, hooks, [item], event.name)
+            else:
+                text = json_text.append(text, place, item)
+        return text
+
+    def _without(self, text: str) -> str:
+        """The text without our hooks, and without what they leave empty."""
+        while text.strip():
+            found = next(self._handlers(self._scan(text)), None)
+            if found is None:
+                break
+            _, above, child = found
+            while len(above) > 1 and len(above[-1].children) == 1 and _only(above[-1], child):
+                child = above.pop()
+            text = json_text.cut(text, above[-1], child)
+        return text
+
+
+def _only(container: Node, child: Node) -> bool:
+    """Whether a container is nothing without this child."""
+    return [each.begins for each in container.children] == [child.begins]
+
+
+# --- what uninstalling restores ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What a file held before us (`before`), and what we wrote (`written`, its hash)."""
+
+    path: str
+    existed: bool
+    written: str
+    before: bytes
+    made_folder: bool = False
+
+    @staticmethod
+    def read(folder: Path) -> Optional[_Record]:
+        try:
+            known = json.loads((folder / "record.json").read_bytes())
+            before = (folder / "before").read_bytes()
+            return _Record(before=before, **known)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Keep it, until uninstalling."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(folder / "before", self.before)
+        known = asdict(self)
+        del known["before"]
+        _write(folder / "record.json", json.dumps(known, indent=2).encode())
+
+    def still_there(self, path: Path, content: Optional[bytes]) -> bool:
+        """Whether the file is what we wrote, untouched since."""
+        return content is not None and (self.path, self.written) == (str(path), _hash(content))
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        for name in ("record.json", "before", "backup"):
+            with suppress(OSError):
+                (folder / name).unlink()
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# --- files ---------------------------------------------------------------------------------
+
+
+def _decode(content: bytes, path: Path) -> str:
+    try:
+        return content[len(_bom(content)) :].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RegistrationError(
+            f"{path} was left as it is: it is not UTF-8 (byte {error.start}). Mend it and run"
+            " this again"
+        ) from error
+
+
+def _encode(text: str, like: bytes) -> bytes:
+    return _bom(like) + text.encode("utf-8")
+
+
+def _bom(content: bytes) -> bytes:
+    return codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
+
+
+def _real(path: Path) -> Path:
+    """The file itself: where a link leads to, for users who keep such files elsewhere."""
+    return path.resolve()
+
+
+def _read(path: Path) -> Optional[bytes]:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RegistrationError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write in one step, with the mode the file had; links stay links."""
+    real = _real(path)
+    temporary = real.with_name(f".{real.name}.{os.getpid()}")
+    try:
+        mode = real.stat().st_mode & 0o7777 if real.exists() else 0o600
+        real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.chmod(mode)
+        temporary.replace(real)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise RegistrationError(f"{path} cannot be written: {error.strerror or error}") from error

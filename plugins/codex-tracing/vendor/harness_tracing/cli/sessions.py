@@ -1,0 +1,165 @@
+"""`harness sessions …` and `harness prune`: list, show and delete what was traced."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import click
+
+from harness_tracing.cli.edge import (
+    Edge,
+    confirm,
+    pass_edge,
+    print_json,
+    print_table,
+    print_tree,
+    talk,
+)
+from harness_tracing.cli.parameters import age_ns, agent_name, since_ns
+from harness_tracing.errors import StoreError
+from harness_tracing.store import SessionRow, Store, TurnRow
+
+_NOTHING_YET = (
+    "Nothing has been traced yet. Once your agent is set up for tracing, its next session "
+    "appears here."
+)
+
+
+@click.group()
+def sessions() -> None:
+    """List, show and delete traced sessions."""
+
+
+@sessions.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option("--agent", callback=agent_name, help="Only sessions of this agent.")
+@click.option("--project", help="Only sessions of this project.")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    callback=since_ns,
+    help="Only sessions active since: 2d, 12h or 2025-12-31.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many, the latest first.")
+@pass_edge
+def list_sessions(
+    edge: Edge,
+    as_json: bool,
+    agent: Optional[str],
+    project: Optional[str],
+    since: Optional[int],
+    limit: Optional[int],
+) -> None:
+    """List sessions, the latest active first."""
+    with edge.store() as store:
+        rows = (
+            store.sessions(agent=agent, project=project, since_ns=since, limit=limit)
+            if store
+            else []
+        )
+    if as_json:
+        from harness_tracing.observe import report
+
+        print_json([report.of_session(row) for row in rows])
+    elif rows:
+        from harness_tracing.observe.listing import session_table
+
+        print_table(edge, lambda width: session_table(rows, width))
+    else:
+        filtered = store is not None and (agent or project or since)
+        talk("No session matches." if filtered else _NOTHING_YET)
+
+
+@sessions.command("show")
+@click.argument("session_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print the session and its turns as JSON.")
+@click.option("--turn", "number", type=click.IntRange(min=1), help="Only the turn of this number.")
+@click.option("--full", is_flag=True, help="Show contents too: prompts, thinking, inputs, outputs.")
+@click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
+@pass_edge
+def show(
+    edge: Edge,
+    session_id: str,
+    as_json: bool,
+    number: Optional[int],
+    full: bool,
+    agent: Optional[str],
+) -> None:
+    """Show a session as a tree: turns, model calls, tools, sub-agents, tokens, cost, times.
+
+    The beginning of an ID is enough when no other session's begins so.
+    """
+    with edge.store() as store:
+        row = _session(store, session_id, agent)
+        turns = _turns(store, row, number) if store else []
+    if as_json:
+        from harness_tracing.observe import report
+
+        print_json({**report.of_session(row), "turns": [report.of_turn(turn) for turn in turns]})
+    else:
+        from harness_tracing.observe.tree import View, session_tree
+
+        print_tree(edge, session_tree(row, turns, View(full=full)))
+
+
+def _turns(store: Store, row: SessionRow, number: Optional[int]) -> list[TurnRow]:
+    turns = store.turn_rows(row.agent, row.session_id)
+    if number is None:
+        return turns
+    chosen = [turn for turn in turns if turn.turn.number == number]
+    if not chosen:
+        raise StoreError(f"session {row.session_id} has no turn {number}; it has {len(turns)}")
+    return chosen
+
+
+@sessions.command("delete")
+@click.argument("session_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
+@pass_edge
+def delete(edge: Edge, session_id: str, yes: bool, agent: Optional[str]) -> None:
+    """Delete a session from the local store for good."""
+    with edge.store(readonly=False) as store:
+        row = _session(store, session_id, agent)
+        if row.open:
+            talk("This session is still running: what it does from now on is stored again.")
+        if not yes:
+            what = f"{row.agent} session {row.session_id} ({row.project}), turns: {row.turns}"
+            confirm(f"Delete {what} for good?")
+        if store:
+            store.delete_session(row.agent, row.session_id)
+    talk(f"Deleted session {row.session_id}.")
+
+
+@click.command()
+@click.option(
+    "--older-than",
+    metavar="AGE",
+    callback=age_ns,
+    required=True,
+    help="30d, 12h, 4w: how long ago their last event was.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_edge
+def prune(edge: Edge, older_than: int, yes: bool) -> None:
+    """Delete all sessions without an event for that long from the local store."""
+    before_ns = edge.now_ns() - older_than
+    with edge.store(readonly=False) as store:
+        old = [row for row in store.sessions() if _last_ns(row) < before_ns] if store else []
+        if not store or not old:
+            talk("No session is that old.")
+            return
+        if not yes:
+            confirm(f"Delete {len(old)} of {len(store.sessions())} sessions for good?")
+        talk(f"Deleted {store.prune(before_ns)} sessions.")
+
+
+def _last_ns(row: SessionRow) -> int:
+    return row.last_event_ns or 0
+
+
+def _session(store: Optional[Store], session_id: str, agent: Optional[str]) -> SessionRow:
+    row = store.session(session_id, agent) if store else None
+    if row is None:
+        raise StoreError(f"there is no session {session_id!r}; see `harness sessions list`")
+    return row

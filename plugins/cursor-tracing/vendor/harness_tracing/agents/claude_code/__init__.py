@@ -1,0 +1,80 @@
+"""Claude Code: what it is called, which of its events we take, where its files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Optional
+
+from harness_tracing.agents.base import Agent, Event, Machine, Reader, Registration
+
+
+def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
+    from harness_tracing.agents.claude_code.reader import ClaudeReader
+
+    return ClaudeReader.resume(session_id, project, state)
+
+
+def _settings_env(
+    env: Mapping[str, str], project_dir: Optional[str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    from harness_tracing.agents.claude_code.settings import settings_env
+
+    user_home = env.get("CLAUDE_CONFIG_DIR") or env.get("HOME") or env.get("USERPROFILE") or ""
+    return settings_env(user_home, project_dir)
+
+
+def _registration(machine: Machine) -> Registration:
+    from harness_tracing.agents.claude_code.register import registration
+
+    return registration(machine, AGENT.title, AGENT.events)
+
+
+AGENT = Agent(
+    name="claude-code",
+    title="Claude Code",
+    aliases=("claude",),
+    default_project="claude-code",
+    events=(
+        Event("SessionStart", "the session's start, resume, fork or clear; starts the worker"),
+        Event("UserPromptSubmit", "a turn's exact start; its prompt where no transcript is"),
+        Event("PreToolUse", "the exact start of a tool, before any permission wait"),
+        Event("PostToolUse", "the exact end of a tool and its duration without waits"),
+        Event("PostToolUseFailure", "the same for a tool that failed; whether it was interrupted"),
+        Event("PermissionRequest", "when a permission dialog opened: the wait is told apart"),
+        Event("PermissionDenied", "a denial that the transcript may not explain"),
+        Event("Elicitation", "when an MCP server began to wait for the user"),
+        Event("ElicitationResult", "when the user had answered it"),
+        Event("SubagentStart", "the exact start of a sub-agent"),
+        Event("SubagentStop", "its end, and where its transcript lies"),
+        Event("Stop", "the answer is complete; the turn's end without a transcript", ends=True),
+        Event("StopFailure", "the turn ended in an API error"),
+        Event("PreCompact", "the exact start of a compaction"),
+        Event("PostCompact", "its end and its summary"),
+        Event(
+            "SessionEnd", "the session's end; closes failed and interrupted turns", 60, ends=True
+        ),
+    ),
+    session_variable="CLAUDE_CODE_SESSION_ID",
+    pid_variable="CLAUDE_PID",
+    project_variable="CLAUDE_PROJECT_DIR",
+    foreign_variables=("CURSOR_VERSION", "COPILOT_CLI"),
+    supported_versions="2.1",
+    reader=_reader,
+    settings_env=_settings_env,
+    registration=_registration,
+    docs={
+        "read from": "hooks, transcript",
+        "turns": "exact",
+        "model calls": "one each",
+        "tokens": "per call",
+        "cost": "per call",
+        "thinking": "yes",
+        "tools": "exact, under their call",
+        "exit codes": "as ok or error",
+        "permission waits": "yes",
+        "sub-agents": "with their calls",
+        "compaction": "with its cost",
+        "interruption": "yes",
+        "without the agent's files": "turns and tools",
+    },
+)

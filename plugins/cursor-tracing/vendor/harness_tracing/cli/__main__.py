@@ -1,0 +1,5 @@
+"""``python -m harness_tracing.cli`` is the `harness` command."""
+
+from harness_tracing.cli import main
+
+main()

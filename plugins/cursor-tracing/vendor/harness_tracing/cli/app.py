@@ -1,0 +1,76 @@
+"""The root command. Commands are imported when they are used, so that each starts fast."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Optional
+
+import click
+
+from harness_tracing.errors import TracerError
+
+_COMMANDS = {
+    "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
+    "doctor": ("harness_tracing.cli.doctor", "doctor"),
+    "exec": ("harness_tracing.cli.exec", "exec_"),
+    "flush": ("harness_tracing.cli.flush", "flush"),
+    "hook-command": ("harness_tracing.cli.installation", "hook_command"),
+    "install": ("harness_tracing.cli.registration", "install"),
+    "outbox": ("harness_tracing.cli.outbox", "outbox"),
+    "projects": ("harness_tracing.cli.projects", "projects"),
+    "prune": ("harness_tracing.cli.sessions", "prune"),
+    "sessions": ("harness_tracing.cli.sessions", "sessions"),
+    "spans": ("harness_tracing.cli.spans", "spans"),
+    "status": ("harness_tracing.cli.status", "status"),
+    "uninstall": ("harness_tracing.cli.registration", "uninstall"),
+}
+
+
+class Harness(click.Group):
+    """The group of all commands, and where errors become one line on stderr."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, for `--help`."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
+        """The command of that name, imported now."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of ours is shown without a traceback, with exit code 1."""
+        from harness_tracing.observe.text import first_line
+
+        try:
+            return super().invoke(ctx)
+        except TracerError as error:
+            raise click.ClickException(first_line(str(error))) from error
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from harness_tracing import __version__
+
+        click.echo(f"harness {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Harness, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
+)
+def harness() -> None:
+    """See what a coding agent did: its sessions, from the local store.
+
+    Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 a problem was found,
+    2 wrong usage.
+    """

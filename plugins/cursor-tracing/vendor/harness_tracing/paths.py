@@ -1,0 +1,74 @@
+"""Where our files lie. One place, pure: a home folder in, paths out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_HOME = Path(".arize") / "harness"
+
+
+@dataclass(frozen=True)
+class Home:
+    """Everything we write lies below `root` (``ARIZE_HARNESS_HOME``, else ``~/.arize/harness``)."""
+
+    root: Path
+
+    @property
+    def spool(self) -> Path:
+        """Captured events: ``spool/<agent>/<session>/<event file>``."""
+        return self.root / "spool"
+
+    def session_spool(self, agent: str, session_id: str) -> Path:
+        """The folder that holds one session's events, its worker's lock and pid file."""
+        return self.spool / agent / session_id
+
+    @property
+    def quarantine(self) -> Path:
+        """Events that never became readable, kept for 14 days."""
+        return self.root / "quarantine"
+
+    @property
+    def store(self) -> Path:
+        """The SQLite store."""
+        return self.root / "store.sqlite3"
+
+    @property
+    def config(self) -> Path:
+        """The user's configuration (mode 0600)."""
+        return self.root / "config.yaml"
+
+    @property
+    def logs(self) -> Path:
+        """One log file per agent."""
+        return self.root / "logs"
+
+    @property
+    def versions(self) -> Path:
+        """Installed versions, each with a virtual environment of its own."""
+        return self.root / "versions"
+
+    @property
+    def current(self) -> Path:
+        """Points to the version in use; moves forward only."""
+        return self.root / "current"
+
+    @property
+    def bootstrap(self) -> Path:
+        """State, log and lock of building a version."""
+        return self.root / "bootstrap"
+
+    @property
+    def bin(self) -> Path:
+        """The `harness` command for the user's PATH."""
+        return self.root / "bin"
+
+    @property
+    def capture(self) -> Path:
+        """Capture for agents it is registered with: the same place in every version."""
+        return self.root / "capture"
+
+    @property
+    def registrations(self) -> Path:
+        """For each agent what uninstalling restores, and the backup of the user's file."""
+        return self.root / "registrations"
