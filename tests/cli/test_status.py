@@ -39,12 +39,12 @@ def line(user: CommandLine) -> str:
 
 
 def test_without_a_destination_it_is_local_only(run: CommandLine) -> None:
-    assert line(run) == "claude-code: tracing · local only"
+    assert line(run) == "tracing · local only"
     assert not run.home.root.exists(), "a look makes nothing"
 
 
 def test_a_backend_with_nothing_waiting_is_ok(phoenix: CommandLine) -> None:
-    assert line(phoenix) == "claude-code: tracing · phoenix ok"
+    assert line(phoenix) == "tracing · phoenix ok"
 
 
 def test_a_backend_that_fails_is_told_with_what_waits_and_why(phoenix: CommandLine) -> None:
@@ -88,7 +88,7 @@ def test_it_says_when_and_by_whom_tracing_is_off(
     run: CommandLine, environ: dict[str, str], state: str
 ) -> None:
     run.environ.update(environ)
-    assert line(run) == f"claude-code: {state} · local only"
+    assert line(run) == f"{state} · local only"
 
 
 def test_a_projects_switch_counts_where_one_is(run: CommandLine) -> None:
@@ -97,7 +97,9 @@ def test_a_projects_switch_counts_where_one_is(run: CommandLine) -> None:
     settings = {"env": {"ARIZE_TRACE_ENABLED": "false", "PHOENIX_ENDPOINT": "http://127.0.0.1:7"}}
     (project / ".claude" / "settings.json").write_text(json.dumps(settings))
     run.environ["PWD"] = str(project / "deeper")
-    assert line(run) == "claude-code: off (ARIZE_TRACE_ENABLED, project settings) · local only"
+    told = line(run)
+    assert told.startswith("claude-code: off (ARIZE_TRACE_ENABLED, project settings) · ")
+    assert told.endswith(" · local only")
 
 
 def test_a_broken_configuration_is_one_line_as_well(run: CommandLine) -> None:
@@ -115,7 +117,7 @@ def test_a_damaged_store_is_one_line_as_well(run: CommandLine) -> None:
 def test_the_json_is_steady(phoenix: CommandLine) -> None:
     told = phoenix("status", "--json").json
     assert set(told) == {"agents", "destinations", "problem"}
-    assert told["agents"] == [{"agent": "claude-code", "tracing": "tracing"}]
+    assert {"agent": "claude-code", "tracing": "tracing"} in told["agents"]
     (row,), (listed,) = told["destinations"], phoenix("outbox", "list", "--json").json
     assert set(listed) - set(row) == {"delivered_spans", "dropped_spans"}
     assert told["problem"] is None

@@ -40,10 +40,15 @@ def destinations_for(env: Mapping[str, str], home: Home, project: str) -> list[K
 def _settings(agent: Agent, env: Mapping[str, str], home: Home) -> Settings:
     named = env.get(agent.project_variable) if agent.project_variable else None
     here = Path(named or env.get("PWD") or "/")
+    folders = [str(folder) for folder in (*reversed(here.parents), here)]
     user_env = agent.settings_env(env, None)[0]
-    of_projects: dict[str, str] = {}
-    for folder in (*reversed(here.parents), here):
-        of_projects.update(agent.settings_env(env, str(folder))[1])
+    of_projects = {
+        name: value
+        for name, value in agents.project_env(env, folders).items()
+        if name in config.OF_THE_USER
+    }
+    for folder in folders:
+        of_projects.update(agent.settings_env(env, folder)[1])
     return config.load(
         env, agent=agent.name, user_env=user_env, project_env=of_projects, home=home.root
     )
@@ -56,9 +61,11 @@ def known_destinations(settings: Iterable[Settings]) -> list[Known]:
         for destination in each.destinations:
             target, fingerprint = destination.target, destination.fingerprint
             known = Known(destination.name, target, fingerprint=fingerprint)
-            found.setdefault((known.name, target), known)
+            found.setdefault((known.name, *target.account), known)
         for target in each.incomplete:
-            found.setdefault((target.kind, target), Known(target.kind, target, ready=False))
+            found.setdefault(
+                (target.kind, *target.account), Known(target.kind, target, ready=False)
+            )
     return list(found.values())
 
 

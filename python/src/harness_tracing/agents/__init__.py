@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from importlib import import_module
+from typing import Optional
 
 from harness_tracing.agents.base import Agent
 from harness_tracing.errors import ConfigError
@@ -27,3 +29,15 @@ def get(name: str) -> Agent:
         raise ConfigError(f"unknown agent {name!r}; known are: {', '.join(names())}")
     agent: Agent = import_module(_MODULES[canonical]).AGENT
     return agent
+
+
+def project_env(env: Mapping[str, str], folders: Iterable[Optional[str]]) -> dict[str, str]:
+    """What the settings files of these folders, as projects, put into an environment.
+
+    Of all agents: one that runs inside another's tool inherits what the other's project said.
+    """
+    found: dict[str, str] = {}
+    for folder in dict.fromkeys(folders):
+        for name in names() if folder else ():
+            found.update(get(name).settings_env(env, folder)[1])
+    return found

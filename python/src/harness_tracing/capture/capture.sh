@@ -166,27 +166,32 @@ for h_python in "$h_given" "$h_home/current/bin/python" "$h_home/current/Scripts
     [ ! -x "$h_python" ] || break
 done
 
-trap '' HUP INT TERM
-(
-    h_bootstrap=${h_capture%/*}/bootstrap.sh
-    cd / || exit 0
-    # A given interpreter belongs to an installation of its own; else ours has to be there.
-    h_current=
-    case $h_python in
-    '') ;;
-    "$h_given") h_current=$h_version ;;
-    *) read -r h_current <"$h_home/current/version" ;;
-    esac
-    [ "$h_current" = "$h_version" ] || [ "$h_home/bootstrap/wait" -nt "$h_file" ] ||
-        sh "$h_bootstrap" "$h_home" &
-    [ -n "$h_python" ] || exit 0
-    set -- -I -m harness_tracing.worker --home "$h_home" --agent "$h_agent" --session "$h_session"
-    # Only what lies in our home is ours to rebuild.
-    case $h_python in "$h_home"/*) ;; *) exec "$h_python" "$@" ;; esac
-    "$h_python" "$@"
-    # A worker ends with 0, or because somebody asked it to.
-    case $? in 0 | 129 | 130 | 143) exit 0 ;; esac
-    [ ! -d "$h_home" ] || [ "$h_home/bootstrap/wait" -nt "$h_file" ] || exec sh "$h_bootstrap" "$h_home"
-) </dev/null >/dev/null 2>&1 &
+# A function, so that of a file cut anywhere nothing runs that the agent would wait for.
+h_start() {
+    trap '' HUP INT TERM
+    (
+        h_bootstrap=${h_capture%/*}/bootstrap.sh
+        cd / || exit 0
+        # A given interpreter belongs to an installation of its own; else ours has to be there.
+        h_current=
+        case $h_python in
+        '') ;;
+        "$h_given") h_current=$h_version ;;
+        *) read -r h_current <"$h_home/current/version" ;;
+        esac
+        [ "$h_current" = "$h_version" ] || [ "$h_home/bootstrap/wait" -nt "$h_file" ] ||
+            sh "$h_bootstrap" "$h_home" &
+        [ -n "$h_python" ] || exit 0
+        set -- -I -m harness_tracing.worker --home "$h_home" --agent "$h_agent" --session "$h_session"
+        # Only what lies in our home is ours to rebuild.
+        case $h_python in "$h_home"/*) ;; *) exec "$h_python" "$@" ;; esac
+        "$h_python" "$@"
+        # A worker ends with 0, or because somebody asked it to.
+        case $? in 0 | 129 | 130 | 143) exit 0 ;; esac
+        [ ! -d "$h_home" ] || [ "$h_home/bootstrap/wait" -nt "$h_file" ] ||
+            exec sh "$h_bootstrap" "$h_home"
+    ) </dev/null >/dev/null 2>&1 &
+}
+h_start
 h_await ''
 return 0

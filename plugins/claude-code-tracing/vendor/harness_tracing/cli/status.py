@@ -38,7 +38,8 @@ def status(edge: Edge, as_json: bool, agent: Optional[str]) -> None:
     from harness_tracing.observe.deliveries import in_short
     from harness_tracing.observe.text import first_line
 
-    words = [f"{name}: {state}" for name, state in agents.items()]
+    alike = agent is None and len(set(agents.values())) == 1
+    words = [*agents.values()][:1] if alike else [f"{n}: {state}" for n, state in agents.items()]
     words += in_short(rows) or ([] if problem else ["local only"])
     words += [f"harness: {problem}"] if problem else []
     click.echo(first_line(" · ".join(words)))

@@ -54,7 +54,9 @@ def targets(settings: Settings) -> tuple[Target, ...]:
 def settings_for(session: Session, env: Mapping[str, str]) -> Settings:
     """The settings that hold for a session whose hook had this environment."""
     agent = agents.get(session.agent)
-    return _load(session.home, agent, env, _project_of(agent, env))
+    # Run inside another agent's tool it has what that one's project put into the environment.
+    hidden = _of_the_user(_of_projects(session.home, env))
+    return _load(session.home, agent, env, _project_of(agent, env), hidden)
 
 
 def keep(session: Session, env: Mapping[str, str], settings: Settings) -> None:
@@ -93,7 +95,7 @@ def settings_elsewhere(session: Session, env: Mapping[str, str], cwd: Optional[s
         _, own_project_env = agent.settings_env(env, own)
         named = {n: value for n, value in named.items() if own_project_env.get(n) != value}
         # What that project hides of the user's words is not known here either.
-        hidden = {n: value for n, value in own_project_env.items() if n in config.OF_THE_USER}
+        hidden = _of_the_user({**_of_projects(session.home, env), **own_project_env})
     project_dir = kept.project_dir if kept is not None else cwd
     settings = _load(session.home, agent, named, project_dir, hidden)
     if kept is None:
@@ -172,13 +174,16 @@ def _everybodys(home: Home, env: Mapping[str, str]) -> Iterator[Settings]:
 
 def _of_projects(home: Home, env: Mapping[str, str]) -> dict[str, str]:
     """What the settings of any project we may be in put into an environment like this."""
-    found: dict[str, str] = {}
+    here = Path(env.get("PWD") or "/")
+    folders: list[Optional[str]] = [str(here), *map(str, here.parents)]
     for name in agents.names():
         agent = agents.get(name)
         session_id = env.get(agent.session_variable) if agent.session_variable else None
         kept = _kept(home.session_spool(name, session_id)) if session_id else None
-        here = Path(env.get("PWD") or "/")
-        folders = [_project_of(agent, env), kept.project_dir if kept else None]
-        for folder in (*folders, str(here), *map(str, here.parents)):
-            found.update(agent.settings_env(env, folder)[1] if folder else {})
-    return found
+        folders += [_project_of(agent, env), kept.project_dir if kept else None]
+    return agents.project_env(env, folders)
+
+
+def _of_the_user(found: Mapping[str, str]) -> dict[str, str]:
+    """Those of a project's variables by which it must not speak for the user."""
+    return {name: value for name, value in found.items() if name in config.OF_THE_USER}
