@@ -290,14 +290,14 @@ class Courier:
             self._ask_at_ns = now_ns + ASK_AGAIN_NS
         before_ns = now_ns - READ_BACK_NS if sent_before_ns is None else sent_before_ns
         batch = self._outbox.unverified(account, before_ns)
+        until = time.monotonic() + patience_s
         lost = 0
         for turn in batch.turns if batch is not None else ():
-            lost += self._note_stored(turn, self._stored(turn, patience_s))
+            lost += self._note_stored(turn, self._stored(turn, until))
         return lost
 
-    def _stored(self, turn: LeasedTurn, patience_s: float) -> set[str]:
+    def _stored(self, turn: LeasedTurn, until: float) -> set[str]:
         assert self._read_back is not None
-        until = time.monotonic() + patience_s
         while True:
             stored = self._read_back.stored(turn.target.project, turn.span_ids)
             if stored.issuperset(turn.span_ids) or time.monotonic() > until:
@@ -316,11 +316,6 @@ class Courier:
                 "given up (`harness outbox retry` sends them again)" if given_up else "sent again",
             )
         return lost
-
-    @property
-    def reads_back(self) -> bool:
-        """Whether this backend can be asked for what it has."""
-        return self._read_back is not None
 
 
 def readables(
