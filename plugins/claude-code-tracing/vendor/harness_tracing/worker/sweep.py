@@ -107,9 +107,22 @@ def _captured(home: Home) -> list[Session]:
     """Sessions with captured events, of agents we know."""
     return [
         Session(home, agent, session_id)
-        for agent, session_id, folder in spool.session_folders(home)
+        for agent, session_id, folder in _by_age(home)
         if session_id != spool.COMMON and agent in agents.names() and spool.event_files(folder)
     ]
+
+
+def _by_age(home: Home) -> list[tuple[str, str, Path]]:
+    """The folders of the spool, that with the oldest event first.
+
+    A sub-agent captured under a name of its own comes after the session that knows it, which
+    takes its events.
+    """
+
+    def oldest_ns(found: tuple[str, str, Path]) -> int:
+        return min((file.at_ns for file in spool.event_files(found[2])), default=0)
+
+    return sorted(spool.session_folders(home), key=oldest_ns)
 
 
 def _newest_ns(folder: Path) -> int:
@@ -213,7 +226,7 @@ def _store_all(home: Home, env: Mapping[str, str], until: float, wait: bool) -> 
     if _is_writable(home):
         _tidy(home, spool.ORPHAN_CAP_BYTES)
     result, asked, seen = FlushResult(), [], set()
-    for agent, session_id, folder in list(spool.session_folders(home)):
+    for agent, session_id, folder in _by_age(home):
         session = Session(home, agent, session_id)
         count = len(spool.event_files(folder))
         if agent not in agents.names() or session_id == spool.COMMON:
