@@ -20,7 +20,7 @@ def test_the_line_names_agent_event_capture_and_interpreter() -> None:
     line = hook_command("claude-code", "Stop", "/opt/a b/python", "/x/it's/capture.sh")
     assert line == (
         "set -- claude-code Stop '/x/it'\"'\"'s/capture.sh' '/opt/a b/python'; "
-        'command . "$3" >/dev/null 2>&1 || :'
+        'exec >/dev/null 2>&1; command . "$3" || :'
     )
 
 

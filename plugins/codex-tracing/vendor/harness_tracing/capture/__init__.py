@@ -16,10 +16,9 @@ CAPTURE_SH = Path(__file__).with_name("capture.sh")
 CAPTURE_PY = Path(__file__).with_name("capture.py")
 
 
-_RUN = 'command . "$3" >/dev/null 2>&1 || :'
-# Codex waits until nobody holds the hook's output any more. Redirected for one command only,
+# Agents wait until nobody holds the hook's output any more. Redirected for one command only,
 # dash keeps the output open beside it, in the worker's shell too.
-_RUN_APART = 'exec >/dev/null 2>&1; command . "$3" || :'
+_RUN = 'exec >/dev/null 2>&1; command . "$3" || :'
 
 
 def hook_command(
@@ -49,7 +48,7 @@ def hook_command(
     if interpreter is not None:
         words.append(_path(interpreter))
     if own_shell:
-        return f"exec /bin/sh -c '{_RUN_APART}' harness {' '.join(words)}"
+        return f"exec /bin/sh -c '{_RUN}' harness {' '.join(words)}"
     return f"set -- {' '.join(words)}; {_RUN}"
 
 

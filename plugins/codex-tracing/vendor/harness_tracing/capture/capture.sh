@@ -2,7 +2,7 @@
 # Puts one hook payload on disk and returns: silent, exit 0, one child process as a rule.
 #
 # The line registered with the agent sources this file, so that no second shell starts:
-#     set -- AGENT EVENT THIS_FILE [PYTHON]; command . "$3" >/dev/null 2>&1 || :
+#     set -- AGENT EVENT THIS_FILE [PYTHON]; exec >/dev/null 2>&1; command . "$3" || :
 # With an agent that runs hooks in the user's own shell, a POSIX one takes that one's place:
 #     exec /bin/sh -c 'exec >/dev/null 2>&1; command . "$3" || :' harness AGENT EVENT THIS_FILE [PYTHON]
 # PYTHON is the interpreter to run the worker with; without it (plugins) the installed
