@@ -42,11 +42,7 @@ def _settings(agent: Agent, env: Mapping[str, str], home: Home) -> Settings:
     here = Path(named or env.get("PWD") or "/")
     folders = [str(folder) for folder in (*reversed(here.parents), here)]
     user_env = agent.settings_env(env, None)[0]
-    of_projects = {
-        name: value
-        for name, value in agents.project_env(env, folders).items()
-        if name in config.OF_THE_USER
-    }
+    of_projects = config.of_the_user(agents.project_env(env, folders))
     for folder in folders:
         of_projects.update(agent.settings_env(env, folder)[1])
     return config.load(

@@ -92,12 +92,8 @@ class Couriers:
     def _run(self, destination: Destination, wake: threading.Event) -> None:
         while not self._stopping.is_set():
             try:
-                with Store.open(self._home.store) as store:
-                    courier = Courier(store, destination, self._log)
-                    try:
-                        self._deliver(courier, wake)
-                    finally:
-                        courier.close()
+                with Courier.opened(self._home, destination, self._log) as courier:
+                    self._deliver(courier, wake)
             except TracerError as error:
                 self._log.error("delivery to %s: %s", destination.name, error)
             except Exception:

@@ -47,6 +47,7 @@ __all__ = [
     "Shape",
     "Source",
     "load",
+    "of_the_user",
     "read_config",
     "user_home",
 ]
@@ -62,6 +63,11 @@ OF_THE_USER: frozenset[str] = (
 )
 """The variables that a project's files may not set."""
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
+
+def of_the_user(project_env: Mapping[str, str]) -> dict[str, str]:
+    """Those of a project's variables by which it must not speak for the user."""
+    return {name: value for name, value in project_env.items() if name in OF_THE_USER}
 
 
 def user_home(env: Mapping[str, str]) -> Path:

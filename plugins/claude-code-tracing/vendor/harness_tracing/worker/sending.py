@@ -16,7 +16,7 @@ from harness_tracing.paths import Home
 from harness_tracing.store import Queue, Store
 from harness_tracing.worker.delivery import READ_BACK_NS, Courier
 from harness_tracing.worker.result import FlushResult
-from harness_tracing.worker.settings import destinations, is_dry_run
+from harness_tracing.worker.settings import destinations, destinations_of, everybodys
 
 DRY_RUN = "a dry run sends nothing (ARIZE_DRY_RUN, or dry_run in config.yaml)"
 WAITS = "{spans} spans of {turns} turns wait for {title}: {why}"
@@ -57,7 +57,8 @@ def send_all(
     """
     if not _anything_open(home) and only is None:
         return FlushResult()
-    known = destinations(home, env)
+    settings = everybodys(home, env)
+    known = destinations_of(settings)
     with Store.open(home.store) as store:
         queues = _chosen(store.outbox.queues(), known, only)
         accounts = {queue.account.name for queue in queues if queue.waiting or queue.sent}
@@ -66,7 +67,7 @@ def send_all(
         queues = _chosen(store.outbox.queues(), known, only)
     result = FlushResult()
     credentials = {each.target.account for each in known}
-    dry_run = is_dry_run(home, env)
+    dry_run = any(each.dry_run for each in settings)
     for queue in queues:
         has_credentials = queue.account.name in credentials
         problem = problems.get(queue.account.name)
@@ -101,12 +102,8 @@ def send_due(home: Home, env: Mapping[str, str], until: float) -> None:
         return
     log = logging.getLogger("harness_tracing")
     for destination in destinations(home, env):
-        with Store.open(home.store) as store:
-            courier = Courier(store, destination, log)
-            try:
-                _send_due(courier, until)
-            finally:
-                courier.close()
+        with Courier.opened(home, destination, log) as courier:
+            _send_due(courier, until)
 
 
 def _send_due(courier: Courier, until: float) -> None:
@@ -144,19 +141,14 @@ def _in_parallel(
     """Deliver to each on a thread of its own; what kept reading back from being whole."""
     problems: dict[tuple[str, str, str], str] = {}
 
+    log = logging.getLogger("harness_tracing")
+
     def run(destination: Destination) -> None:
         try:
-            with Store.open(home.store) as store:
-                log = logging.getLogger("harness_tracing")
-                courier = Courier(store, destination, log)
-                try:
-                    _until_empty(courier, until, wait)
-                    if verify:
-                        _confirm(courier, until, wait)
-                finally:
-                    courier.close()
-        except CannotTellError as error:
-            problems[destination.target.account] = str(error)
+            with Courier.opened(home, destination, log) as courier:
+                _until_empty(courier, until, wait)
+                if verify:
+                    _confirm(courier, until, wait)
         except TracerError as error:
             problems[destination.target.account] = str(error)
 

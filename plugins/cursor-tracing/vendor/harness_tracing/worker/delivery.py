@@ -11,7 +11,8 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Optional
 
@@ -22,6 +23,7 @@ from harness_tracing.export.backoff import delay_s
 from harness_tracing.export.outcome import Outcome
 from harness_tracing.export.readback import ReadBack, open_readback
 from harness_tracing.model import Session, Turn
+from harness_tracing.paths import Home
 from harness_tracing.prices import PriceTable
 from harness_tracing.redact import Policy, redact_turn
 from harness_tracing.store import Account, Batch, LeasedTurn, Settled, Store
@@ -89,6 +91,17 @@ class Courier:
         self._read_back: Optional[ReadBack] = open_readback(destination)
         self._prices: Optional[PriceTable] = None
         self._ask_at_ns = 0
+
+    @classmethod
+    @contextmanager
+    def opened(cls, home: Home, destination: Destination, log: logging.Logger) -> Iterator[Courier]:
+        """A courier with a store of its own, closed after; StoreError as `Store.open`."""
+        with Store.open(home.store) as store:
+            courier = cls(store, destination, log)
+            try:
+                yield courier
+            finally:
+                courier.close()
 
     def close(self) -> None:
         """Give back connections."""

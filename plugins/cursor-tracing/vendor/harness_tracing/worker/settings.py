@@ -7,7 +7,7 @@ a worker leaves in the session's folder what it was told of names and content: n
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,7 +55,7 @@ def settings_for(session: Session, env: Mapping[str, str]) -> Settings:
     """The settings that hold for a session whose hook had this environment."""
     agent = agents.get(session.agent)
     # Run inside another agent's tool it has what that one's project put into the environment.
-    hidden = _of_the_user(_of_projects(session.home, env))
+    hidden = config.of_the_user(_of_projects(session.home, env))
     return _load(session.home, agent, env, _project_of(agent, env), hidden)
 
 
@@ -95,7 +95,7 @@ def settings_elsewhere(session: Session, env: Mapping[str, str], cwd: Optional[s
         _, own_project_env = agent.settings_env(env, own)
         named = {n: value for n, value in named.items() if own_project_env.get(n) != value}
         # What that project hides of the user's words is not known here either.
-        hidden = _of_the_user({**_of_projects(session.home, env), **own_project_env})
+        hidden = config.of_the_user({**_of_projects(session.home, env), **own_project_env})
     project_dir = kept.project_dir if kept is not None else cwd
     settings = _load(session.home, agent, named, project_dir, hidden)
     if kept is None:
@@ -150,26 +150,31 @@ def destinations(home: Home, env: Mapping[str, str]) -> tuple[Destination, ...]:
     What a project's settings may have put into the environment does not count. A dry run has
     none.
     """
+    return destinations_of(everybodys(home, env))
+
+
+def destinations_of(everybodys: Iterable[Settings]) -> tuple[Destination, ...]:
+    """The destinations of some settings, one for each account; a dry run has none."""
     found: dict[tuple[str, str, str], Destination] = {}
-    for settings in _everybodys(home, env):
+    for settings in everybodys:
         for destination in () if settings.dry_run else settings.destinations:
             found.setdefault(destination.target.account, destination)
     return tuple(found.values())
 
 
-def is_dry_run(home: Home, env: Mapping[str, str]) -> bool:
-    """Whether anybody here wants nothing to be sent."""
-    return any(settings.dry_run for settings in _everybodys(home, env))
-
-
-def _everybodys(home: Home, env: Mapping[str, str]) -> Iterator[Settings]:
+def everybodys(home: Home, env: Mapping[str, str]) -> list[Settings]:
     """What holds in a terminal, and for each agent."""
     of_projects = _of_projects(home, env)
-    for name in (None, *agents.names()):
-        user_env = agents.get(name).settings_env(env, None)[0] if name else {}
-        yield config.load(
-            env, agent=name, user_env=user_env, project_env=of_projects, home=home.root
+    return [
+        config.load(
+            env,
+            agent=name,
+            user_env=agents.get(name).settings_env(env, None)[0] if name else {},
+            project_env=of_projects,
+            home=home.root,
         )
+        for name in (None, *agents.names())
+    ]
 
 
 def _of_projects(home: Home, env: Mapping[str, str]) -> dict[str, str]:
@@ -182,8 +187,3 @@ def _of_projects(home: Home, env: Mapping[str, str]) -> dict[str, str]:
         kept = _kept(home.session_spool(name, session_id)) if session_id else None
         folders += [_project_of(agent, env), kept.project_dir if kept else None]
     return agents.project_env(env, folders)
-
-
-def _of_the_user(found: Mapping[str, str]) -> dict[str, str]:
-    """Those of a project's variables by which it must not speak for the user."""
-    return {name: value for name, value in found.items() if name in config.OF_THE_USER}

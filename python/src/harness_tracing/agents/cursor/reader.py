@@ -24,6 +24,7 @@ from harness_tracing.agents.cursor import assemble, ends, late, parts, transcrip
 from harness_tracing.agents.cursor.core import Reading
 from harness_tracing.agents.cursor.drafts import AgentDraft, ClosedTurn, State, TurnDraft
 from harness_tracing.agents.cursor.hooks import feed_hook
+from harness_tracing.agents.reading import restored
 from harness_tracing.model import Message, Step, Subagent, ToolCall, Turn, step_id
 
 CLOSED_KEPT = 50
@@ -41,15 +42,8 @@ class CursorReader:
     @classmethod
     def resume(cls, session_id: str, project: str, snapshot: Optional[bytes]) -> CursorReader:
         """A reader that goes on from a snapshot; from the beginning when it has no use of it."""
-        if snapshot is not None:
-            try:
-                state = msgspec.json.decode(snapshot, type=State)
-            except (msgspec.DecodeError, msgspec.ValidationError):
-                state = None
-            if state is not None and state.version == State.version:
-                state.project = project
-                return cls(state)
-        return cls(State(session_id=session_id, project=project))
+        state = restored(snapshot, State, project)
+        return cls(state or State(session_id=session_id, project=project))
 
     # -- items in
 

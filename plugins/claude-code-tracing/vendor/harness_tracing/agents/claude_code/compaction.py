@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from harness_tracing.agents.base import TurnChange
 from harness_tracing.agents.claude_code import transcript as t
-from harness_tracing.agents.claude_code.build import build_call, build_moment, late_turn
+from harness_tracing.agents.claude_code.build import AGENT_NAME, build_call, build_moment
 from harness_tracing.agents.claude_code.core import MAIN, Reading
 from harness_tracing.agents.claude_code.drafts import (
     CallDraft,
@@ -21,6 +21,7 @@ from harness_tracing.agents.claude_code.drafts import (
     TurnDraft,
     Unpaid,
 )
+from harness_tracing.agents.reading import late_turn
 from harness_tracing.model import Message, Usage
 
 HOOKS_ALONE_NS = 5 * 10**9
@@ -161,7 +162,7 @@ def place_last(r: Reading) -> None:
             owing = r.state.unpaid.get(moment.moment_id)
             if owing is not None:
                 owing.turn_id, owing.header = header.turn_id, header
-            late = late_turn(r.state.session_id, header, (build_moment(moment),))
+            late = late_turn(AGENT_NAME, r.state.session_id, header, (build_moment(moment),))
             r.finished.append(TurnChange(late, final=True))
             r.session_touched = True
             continue
@@ -229,6 +230,6 @@ def _pay(r: Reading, call: CallDraft, owing: Unpaid) -> None:
         turn.calls[call.call_id] = call
         r.touch(turn, "call:" + call.call_id)
     elif owing.header is not None:
-        late = late_turn(r.state.session_id, owing.header, (build_call(call),))
+        late = late_turn(AGENT_NAME, r.state.session_id, owing.header, (build_call(call),))
         r.finished.append(TurnChange(late, final=True))
         r.session_touched = True

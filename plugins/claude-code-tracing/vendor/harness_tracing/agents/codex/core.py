@@ -15,7 +15,7 @@ from harness_tracing.agents.codex.drafts import (
     ToolDraft,
     TurnDraft,
 )
-from harness_tracing.model import Gap
+from harness_tracing.agents.reading import News
 
 CLOSED_KEPT = 1000
 CALLS_KEPT = 2000
@@ -23,43 +23,17 @@ HOOKS_KEPT = 5000
 THREADS_KEPT = 100
 
 
-class Reading:
+class Reading(News):
     """A state being read on: the state itself and what changed since it was last told."""
 
     def __init__(self, state: State) -> None:
+        super().__init__(state)
         self.state = state
-        self.touched: dict[str, set[str]] = {}
         self.finished: list[TurnChange] = []
-        self.session_touched = False
         # Model calls that were told or are about to be: a repeated line tells none twice.
         self.known_calls = set(state.told_calls)
         for turn in state.turns.values():
             self.known_calls.update(turn.calls)
-
-    # -- what changed
-
-    def touch(self, turn: TurnDraft, step: Optional[str] = None) -> None:
-        """Mark a turn, and one of its steps, as changed."""
-        steps = self.touched.setdefault(turn.turn_id, set())
-        if step is not None:
-            steps.add(step)
-        self.session_touched = True
-
-    def mark(self, turn: Optional[TurnDraft], at_ns: Optional[int]) -> None:
-        """Something happened: evidence that the turn was at work at `at_ns`."""
-        self.state.active_ns = self.state.now_ns
-        if turn is None:
-            return
-        turn.active_ns = self.state.now_ns
-        if at_ns is not None:
-            turn.last_ns = max(turn.last_ns, at_ns)
-        self.touch(turn)
-
-    def gap(self, turn: Optional[TurnDraft], what: str, why: str) -> None:
-        """Say once per turn that something could not be seen."""
-        if turn is not None and Gap(what, why) not in turn.gaps:
-            turn.gaps.append(Gap(what, why))
-            self.touch(turn)
 
     # -- finding things
 

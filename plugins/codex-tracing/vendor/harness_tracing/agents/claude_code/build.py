@@ -9,7 +9,6 @@ from harness_tracing.agents.claude_code.drafts import (
     AgentDraft,
     CallDraft,
     End,
-    Header,
     HookTimes,
     MomentDraft,
     ToolDraft,
@@ -21,14 +20,11 @@ from harness_tracing.model import (
     ModelCall,
     Moment,
     Repository,
-    Step,
     Subagent,
     ToolCall,
     ToolStatus,
-    Turn,
     TurnStatus,
     Usage,
-    step_id,
 )
 
 AGENT_NAME = "claude-code"
@@ -267,31 +263,3 @@ def build_moment(moment: MomentDraft) -> Moment:
 def build_repository(turn: TurnDraft) -> Repository:
     """What the transcript says of the repository; url and commit are the worker's to find."""
     return Repository(branch=turn.branch)
-
-
-def late_turn(session_id: str, header: Header, steps: tuple[Step, ...]) -> Turn:
-    """A turn that is closed, with steps that follow it."""
-    return Turn(
-        agent=AGENT_NAME,
-        session_id=session_id,
-        turn_id=header.turn_id,
-        number=header.number,
-        status=header.status,
-        started_at_ns=header.started_at_ns,
-        ended_at_ns=header.ended_at_ns,
-        steps=steps,
-    )
-
-
-_ORDER = {ModelCall: 0, ToolCall: 1, Subagent: 2, Moment: 3}
-
-
-def in_order(steps: list[Step]) -> tuple[Step, ...]:
-    """Steps by start; ties by kind, then id, so that every replay agrees."""
-    return tuple(sorted(steps, key=lambda s: (_started(s), _ORDER[type(s)], step_id(s))))
-
-
-def _started(step: Step) -> int:
-    if isinstance(step, Moment):
-        return step.at_ns
-    return step.started_at_ns or 0

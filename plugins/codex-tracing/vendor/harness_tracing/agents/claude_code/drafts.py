@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from harness_tracing.agents.reading import Header
 from harness_tracing.model import (
     Failure,
     Gap,
@@ -235,17 +236,6 @@ class Compaction:
     instructions: Optional[str] = None
     summary: Optional[str] = None
     prompt_id: Optional[str] = None
-
-
-@dataclass
-class Header:
-    """What a late step needs to know of its turn, which is closed."""
-
-    turn_id: str
-    number: int
-    status: TurnStatus
-    started_at_ns: int
-    ended_at_ns: Optional[int]
 
 
 @dataclass

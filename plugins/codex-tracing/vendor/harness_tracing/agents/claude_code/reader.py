@@ -6,8 +6,7 @@ events and tells it the time. Fields were learned on Claude Code 2.1.330; see RE
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -25,11 +24,12 @@ from harness_tracing.agents.base import (
 )
 from harness_tracing.agents.claude_code import assemble, branches, compaction, ends
 from harness_tracing.agents.claude_code import transcript as t
-from harness_tracing.agents.claude_code.build import late_turn
+from harness_tracing.agents.claude_code.build import AGENT_NAME
 from harness_tracing.agents.claude_code.core import CALLS_KEPT, CLOSED_KEPT, MAIN, Reading
 from harness_tracing.agents.claude_code.drafts import State, TurnDraft
 from harness_tracing.agents.claude_code.hooks import feed_hook
 from harness_tracing.agents.claude_code.lines import feed_line
+from harness_tracing.agents.reading import by_time, header_of, late_turn, restored
 from harness_tracing.model import Message
 
 # Lines of the client's own bookkeeping; the request bodies among them are most of a file.
@@ -56,15 +56,8 @@ class ClaudeReader:
     @classmethod
     def resume(cls, session_id: str, project: str, snapshot: Optional[bytes]) -> ClaudeReader:
         """A reader that goes on from a snapshot; from the beginning when it has no use of it."""
-        if snapshot is not None:
-            try:
-                state = msgspec.json.decode(snapshot, type=State)
-            except (msgspec.DecodeError, msgspec.ValidationError):
-                state = None
-            if state is not None and state.version == State.version:
-                state.project = project
-                return cls(state)
-        return cls(State(session_id=session_id, project=project))
+        state = restored(snapshot, State, project)
+        return cls(state or State(session_id=session_id, project=project))
 
     # -- items in
 
@@ -81,7 +74,7 @@ class ClaudeReader:
 
     def feed_all(self, items: Sequence[Item]) -> None:
         """Take in what lies waiting: files in their own order, hooks at their time among them."""
-        for item in _by_time(items):
+        for item in by_time(items, t.time_ns):
             self.feed(item)
 
     def _feed_line(self, line: Line) -> None:
@@ -195,7 +188,7 @@ class ClaudeReader:
         r.touched.pop(turn.turn_id, None)
         r.session_touched = True
         turn.closed = True
-        header = assemble.header_of(final)
+        header = header_of(final)
         r.state.last_header = header
         if turn.left_running:
             r.state.headers[turn.turn_id] = header
@@ -248,7 +241,9 @@ class ClaudeReader:
             return
         header = r.state.headers[turn.turn_id]
         steps = assemble.late_steps(r, turn, ready)
-        r.finished.append(TurnChange(late_turn(r.state.session_id, header, steps), final=True))
+        r.finished.append(
+            TurnChange(late_turn(AGENT_NAME, r.state.session_id, header, steps), final=True)
+        )
         r.touched.pop(turn.turn_id, None)
         turn.left_running = [a for a in turn.left_running if a not in ready]
         if not turn.left_running:
@@ -337,21 +332,3 @@ def _may_have_started_more(turn: TurnDraft) -> bool:
 def _known_links(meta: dict[str, object]) -> dict[str, object]:
     names = ("toolUseId", "parentAgentId", "agentType", "finished")
     return {name: meta[name] for name in names if name in meta}
-
-
-def _by_time(items: Sequence[Item]) -> Iterator[Item]:
-    """Merge files and hooks by time; a file's own order is never changed."""
-    streams: dict[str, list[tuple[int, int, Item]]] = {}
-    for number, item in enumerate(items):
-        if isinstance(item, HookEvent):
-            streams.setdefault("hooks", []).append((item.at_ns, number, item))
-        elif isinstance(item, Line):
-            stream = streams.setdefault(item.file, [])
-            at_ns = t.time_ns((item.value or {}).get("timestamp")) or 0
-            stream.append((max(at_ns, stream[-1][0] if stream else 0), number, item))
-        else:
-            streams.setdefault("rest", []).append((0, number, item))
-    if "hooks" in streams:
-        streams["hooks"].sort(key=lambda entry: entry[:2])
-    for _, _, item in heapq.merge(*streams.values(), key=lambda entry: entry[0]):
-        yield item

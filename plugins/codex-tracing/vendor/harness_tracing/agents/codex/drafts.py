@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from harness_tracing.agents.reading import Header
 from harness_tracing.model import Failure, Gap, Message, ToolRequest, TurnStatus, Usage
 
 
@@ -200,17 +201,6 @@ class AgentMeta:
     parent_id: Optional[str] = None
     hook_start_ns: Optional[int] = None
     hook_end_ns: Optional[int] = None
-
-
-@dataclass
-class Header:
-    """What a late step needs to know of its turn, which is closed."""
-
-    turn_id: str
-    number: int
-    status: TurnStatus
-    started_at_ns: int
-    ended_at_ns: Optional[int]
 
 
 @dataclass

@@ -9,11 +9,11 @@ from harness_tracing.agents.claude_code.core import Reading
 from harness_tracing.agents.claude_code.drafts import (
     AgentDraft,
     CallDraft,
-    Header,
     HookTimes,
     ToolDraft,
     TurnDraft,
 )
+from harness_tracing.agents.reading import in_order
 from harness_tracing.model import (
     Gap,
     ModelCall,
@@ -52,7 +52,7 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
         response=_response(turn),
         model=last.model if last is not None else None,
         usage=_sum(steps) if only is None else _usage(turn, hidden),
-        steps=build.in_order(steps),
+        steps=in_order(steps),
         gaps=tuple(_gaps(r, turn, hidden, steps if final else None)),
         error=turn.failure if status == "failed" else None,
         cause=turn.cause,
@@ -246,8 +246,3 @@ def late_steps(r: Reading, turn: TurnDraft, agent_ids: set[str]) -> tuple[Step, 
     """The steps of sub-agents that outlived their turn, now that they are final."""
     whole = turn_of(r, turn, None, final=False)
     return tuple(step for step in whole.steps if getattr(step, "agent_id", None) in agent_ids)
-
-
-def header_of(turn: Turn) -> Header:
-    """What late steps need of a closed turn."""
-    return Header(turn.turn_id, turn.number, turn.status, turn.started_at_ns, turn.ended_at_ns)

@@ -13,7 +13,8 @@ from harness_tracing.agents.claude_code.drafts import (
     ToolDraft,
     TurnDraft,
 )
-from harness_tracing.model import Gap, Usage
+from harness_tracing.agents.reading import News
+from harness_tracing.model import Usage
 
 MAIN = "main"
 CLOSED_KEPT = 200
@@ -21,14 +22,13 @@ CALLS_KEPT = 1000
 CONTINUED = "+"
 
 
-class Reading:
+class Reading(News):
     """A state being read on: the state itself and what changed since it was last told."""
 
     def __init__(self, state: State) -> None:
+        super().__init__(state)
         self.state = state
-        self.touched: dict[str, set[str]] = {}
         self.finished: list[TurnChange] = []
-        self.session_touched = False
         # Open turns that were told: they must not vanish again.
         self.told: set[str] = set()
         # The turn of the line being taken in, where that is not the one its thread is in.
@@ -63,31 +63,6 @@ class Reading:
                 self.replies.pop(reply_id or "", None)
             if call.message_id is not None:
                 self.told_calls.add(call.message_id)
-
-    # -- what changed
-
-    def touch(self, turn: TurnDraft, step: Optional[str] = None) -> None:
-        """Mark a turn, and one of its steps, as changed."""
-        steps = self.touched.setdefault(turn.turn_id, set())
-        if step is not None:
-            steps.add(step)
-        self.session_touched = True
-
-    def mark(self, turn: Optional[TurnDraft], at_ns: Optional[int]) -> None:
-        """Something happened: evidence that the turn was at work at `at_ns`."""
-        self.state.active_ns = self.state.now_ns
-        if turn is None:
-            return
-        turn.active_ns = self.state.now_ns
-        if at_ns is not None:
-            turn.last_ns = max(turn.last_ns, at_ns)
-        self.touch(turn)
-
-    def gap(self, turn: Optional[TurnDraft], what: str, why: str) -> None:
-        """Say once per turn that something could not be seen."""
-        if turn is not None and Gap(what, why) not in turn.gaps:
-            turn.gaps.append(Gap(what, why))
-            self.touch(turn)
 
     # -- finding things
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
+from harness_tracing.agents import reading
 from harness_tracing.agents.codex.core import Reading
 from harness_tracing.agents.codex.drafts import (
     AgentDraft,
     CallDraft,
-    Header,
     HookTimes,
     MomentDraft,
     TurnDraft,
 )
 from harness_tracing.agents.codex.ends import settled
 from harness_tracing.agents.codex.tools import SHELL, build_tool, hook_tool, is_left_running
+from harness_tracing.agents.reading import in_order
 from harness_tracing.model import (
     Gap,
     Message,
@@ -28,7 +29,6 @@ from harness_tracing.model import (
     Turn,
     TurnStatus,
     Usage,
-    step_id,
 )
 
 AGENT_NAME = "codex"
@@ -37,7 +37,7 @@ _NEAR_NS = 5 * 10**9
 
 def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) -> Turn:
     """The turn as it stands, with all its steps or with `only` those; gaps when `final`."""
-    steps = _in_order(list(_steps(r, turn, only)))
+    steps = in_order(list(_steps(r, turn, only)))
     if final:
         steps = tuple(s for s in steps if s.agent_id not in turn.left_running)
     end = turn.end
@@ -246,19 +246,6 @@ def _compaction_hook(turn: TurnDraft, moment: MomentDraft) -> Optional[MomentDra
     return min(near)[2] if near else None
 
 
-_ORDER = {ModelCall: 0, ToolCall: 1, Subagent: 2, Moment: 3}
-
-
-def _in_order(steps: list[Step]) -> tuple[Step, ...]:
-    """Steps by start; ties by kind, then id, so that every replay agrees."""
-
-    def key(step: Step) -> tuple[int, int, str]:
-        at_ns = step.at_ns if isinstance(step, Moment) else step.started_at_ns
-        return at_ns or 0, _ORDER[type(step)], step_id(step)
-
-    return tuple(sorted(steps, key=key))
-
-
 # -- gaps
 
 
@@ -286,25 +273,11 @@ def _gaps(r: Reading, turn: TurnDraft, steps: tuple[Step, ...]) -> list[Gap]:
 # -- late steps, and the session
 
 
-def header_of(turn: Turn) -> Header:
-    """What a late step needs to know of its turn."""
-    return Header(turn.turn_id, turn.number, turn.status, turn.started_at_ns, turn.ended_at_ns)
-
-
 def late_turn(r: Reading, turn: TurnDraft, agent_ids: set[str]) -> Turn:
     """A closed turn with the steps of sub-agents that outlived it, now that they are final."""
     header = r.state.headers[turn.turn_id]
     steps = tuple(s for s in _steps(r, turn, None) if s.agent_id in agent_ids)
-    return Turn(
-        agent=AGENT_NAME,
-        session_id=r.state.session_id,
-        turn_id=header.turn_id,
-        number=header.number,
-        status=header.status,
-        started_at_ns=header.started_at_ns,
-        ended_at_ns=header.ended_at_ns,
-        steps=_in_order(list(steps)),
-    )
+    return reading.late_turn(AGENT_NAME, r.state.session_id, header, in_order(steps))
 
 
 def still_running(r: Reading, turn: TurnDraft) -> list[str]:

@@ -6,7 +6,6 @@ events and tells it the time. Fields were learned on Codex 0.169.0; see README.m
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -31,6 +30,7 @@ from harness_tracing.agents.codex.drafts import State, Thread, TurnDraft
 from harness_tracing.agents.codex.hooks import feed_hook
 from harness_tracing.agents.codex.lines import feed_line
 from harness_tracing.agents.codex.tools import is_left_running
+from harness_tracing.agents.reading import by_time, header_of, restored
 from harness_tracing.model import Message, ToolCall
 
 MAIN = "main"
@@ -50,15 +50,8 @@ class CodexReader:
     @classmethod
     def resume(cls, session_id: str, project: str, snapshot: Optional[bytes]) -> CodexReader:
         """A reader that goes on from a snapshot; from the beginning when it has no use of it."""
-        if snapshot is not None:
-            try:
-                state = msgspec.json.decode(snapshot, type=State)
-            except (msgspec.DecodeError, msgspec.ValidationError):
-                state = None
-            if state is not None and state.version == State.version:
-                state.project = project
-                return cls(state)
-        return cls(State(session_id=session_id, project=project))
+        state = restored(snapshot, State, project)
+        return cls(state or State(session_id=session_id, project=project))
 
     # -- items in
 
@@ -73,7 +66,7 @@ class CodexReader:
 
     def feed_all(self, items: Sequence[Item]) -> None:
         """Take in what lies waiting: files in their own order, hooks at their time among them."""
-        for item in _by_time(items):
+        for item in by_time(items, r_.time_ns):
             self.feed(item)
 
     def _thread_id(self, file: str) -> str:
@@ -159,7 +152,7 @@ class CodexReader:
         r.session_touched = True
         turn.closed = True
         if turn.left_running:
-            r.state.headers[turn.turn_id] = assemble.header_of(final)
+            r.state.headers[turn.turn_id] = header_of(final)
         for step in final.steps:
             if isinstance(step, ToolCall) and (step.status == "unknown" or _was_left(turn, step)):
                 r.state.left_tools[step.tool_use_id] = turn.turn_id
@@ -295,21 +288,3 @@ def _days(thread_id: str) -> Iterator[str]:
     born = datetime.fromtimestamp(born_ns // 10**9, timezone.utc)
     for offset in (-1, 0, 1):
         yield (born + timedelta(days=offset)).strftime("%Y/%m/%d")
-
-
-def _by_time(items: Sequence[Item]) -> Iterator[Item]:
-    """Merge files and hooks by time; a file's own order is never changed."""
-    streams: dict[str, list[tuple[int, int, Item]]] = {}
-    for number, item in enumerate(items):
-        if isinstance(item, HookEvent):
-            streams.setdefault("hooks", []).append((item.at_ns, number, item))
-        elif isinstance(item, Line):
-            stream = streams.setdefault(item.file, [])
-            at_ns = r_.time_ns((item.value or {}).get("timestamp")) or 0
-            stream.append((max(at_ns, stream[-1][0] if stream else 0), number, item))
-        else:
-            streams.setdefault("rest", []).append((0, number, item))
-    if "hooks" in streams:
-        streams["hooks"].sort(key=lambda entry: entry[:2])
-    for _, _, item in heapq.merge(*streams.values(), key=lambda entry: entry[0]):
-        yield item
