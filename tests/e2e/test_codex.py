@@ -76,6 +76,19 @@ RESPONSES = {
         waits_for_agent,
         says(text("The report is in.")),
     ),
+    "delegates_v2": (
+        says(
+            call(
+                "spawn_agent",
+                "collaboration",
+                task_name="survey",
+                message="Report. [[child]]",
+                fork_turns="none",
+            )
+        ),
+        says(call("wait_agent", "collaboration", timeout_ms=20_000)),
+        says(text("The report is in.")),
+    ),
     "child": (says(run("ls")), says(text("Child: one file."))),
     "compaction": (
         says(run("cat pricing.py"), tokens=(9000, 6000)),
@@ -172,9 +185,18 @@ def test_code_mode_shows_the_calls_below_their_cell(codex: Codex, server: Server
     assert [span["harness.tool.status"] for span in below] == ["ok", "error"]
 
 
-def test_a_sub_agent_is_below_the_call_that_started_it(codex: Codex, server: Server) -> None:
-    thread = codex.exec("Please. [[delegates]]")
-    tree = traced(codex, server, thread, ["completed"], "delegates", "child")
+@pytest.mark.parametrize(
+    ("features", "marker"),
+    [("", "delegates"), ("multi_agent_v2 = true", "delegates_v2")],
+    ids=["v1", "v2"],
+)
+def test_a_sub_agent_is_below_the_call_that_started_it(
+    codex: Codex, server: Server, features: str, marker: str
+) -> None:
+    codex.features = features
+    codex.configure()
+    thread = codex.exec(f"Please. [[{marker}]]")
+    tree = traced(codex, server, thread, ["completed"], marker, "child")
     (agent,) = tree.of_type("subagent")
     parent = tree.parent(agent)
     assert parent is not None and parent["tool.id"] == server.log[0]["tools"][0]["id"]
