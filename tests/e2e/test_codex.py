@@ -16,7 +16,7 @@ import pytest
 from checkout import CLAUDE, ROOT
 from claude_client import Home, wait_until
 from codex_client import BYPASS, CODEX, Codex, interrupt
-from harness_tracing.agents.codex.trust import trust
+from harness_tracing.agents.codex.trust import content_hash_of, trust
 from scenarios import SCRIPTS
 from scripted_model import ScriptedModel
 from scripted_responses import HANGS, Fails, Says, Server, call, custom, run, says, text
@@ -298,7 +298,9 @@ def test_trust_is_lost_with_a_change_of_the_time_limit(codex: Codex) -> None:
     assert trust(codex.folder).state == "trust lost"
 
 
-def test_the_plugin_traces_and_its_folder_stays_as_it_is(tmp_path: Path, server: Server) -> None:
+@pytest.fixture
+def plugin(tmp_path: Path, server: Server) -> Codex:
+    """A home with our plugin, as Codex installs it."""
     codex = Codex(tmp_path / "home", server.url)
     for words in (
         ("marketplace", "add", str(ROOT)),
@@ -306,15 +308,44 @@ def test_the_plugin_traces_and_its_folder_stays_as_it_is(tmp_path: Path, server:
     ):
         done = codex.start("plugin", *words)
         assert done.wait(60) == 0, done.communicate()
-    assert trust(codex.folder).state == "untrusted"
-    codex.trust_hooks()
-    assert trust(codex.folder).state == "trusted"
-    (folder,) = (codex.folder / "plugins" / "cache").glob("*/codex-tracing/*")
-    before = _digest(folder)
-    thread = codex.exec("Please. [[tool_cycle]]", bypass=False)
-    traced(codex, server, thread, ["completed"], "tool_cycle")
-    assert _digest(folder) == before
-    assert trust_states(codex) == {"trusted"}
+    return codex
+
+
+def plugin_folder(codex: Codex) -> Path:
+    (found,) = (codex.folder / "plugins" / "cache").glob("*/codex-tracing/*")
+    return found
+
+
+def test_the_plugin_traces_and_its_folder_stays_as_it_is(plugin: Codex, server: Server) -> None:
+    assert trust(plugin.folder).state == "untrusted"
+    plugin.trust_hooks()
+    assert trust(plugin.folder).state == "trusted"
+    before = _digest(plugin_folder(plugin))
+    thread = plugin.exec("Please. [[tool_cycle]]", bypass=False)
+    traced(plugin, server, thread, ["completed"], "tool_cycle")
+    assert _digest(plugin_folder(plugin)) == before
+    assert trust_states(plugin) == {"trusted"}
+
+
+def test_a_change_in_the_plugins_folder_is_told_as_codex_has_it(plugin: Codex) -> None:
+    folder = plugin_folder(plugin)
+
+    def content() -> set[str]:
+        return {hook["currentHash"].partition("/")[2] for hook in plugin.hooks()}
+
+    plugin.trust_hooks()
+    assert content() == {content_hash_of(folder)}
+    (folder / "vendor" / "__pycache__").mkdir()
+    (folder / "vendor" / "__pycache__" / "x.pyc").touch()
+    assert (trust_states(plugin), trust(plugin.folder).state) == ({"trusted"}, "trusted")
+    # Codex orders by parts of a path: this one comes behind all in `vendor`.
+    (folder / "vendor-x").write_text("new")
+    assert (trust_states(plugin), trust(plugin.folder).state) == ({"modified"}, "trust lost")
+    assert content() == {content_hash_of(folder)}
+    plugin.trust_hooks()
+    assert (trust_states(plugin), trust(plugin.folder).state) == ({"trusted"}, "trusted")
+    (folder / "link").symlink_to("README.md")
+    assert (plugin.hooks(), trust(plugin.folder).state) == ([], "trust lost")
 
 
 def _digest(folder: Path) -> dict[str, str]:
