@@ -5,8 +5,10 @@ Claude Code takes a byte order mark, and drops the whole file for a comment (tri
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
+from harness_tracing.agents import json_text
 from harness_tracing.agents.base import Event, Machine
 from harness_tracing.agents.registration import HooksFile
 
@@ -15,4 +17,19 @@ def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> Hoo
     """The registration in the user's settings; ``CLAUDE_CONFIG_DIR`` moves them."""
     named = machine.environ.get("CLAUDE_CONFIG_DIR")
     folder = Path(named).absolute() if named else machine.user_home / ".claude"
-    return HooksFile("claude-code", title, folder / "settings.json", events, machine)
+    path = folder / "settings.json"
+    return HooksFile("claude-code", title, path, events, machine, notes=_notes(path), undo=_undo)
+
+
+def _notes(path: Path) -> tuple[str, ...]:
+    try:
+        settings = json_text.scan(path.read_text(encoding="utf-8-sig")).value
+    except (OSError, ValueError):
+        return ()
+    if not isinstance(settings, dict) or settings.get("disableAllHooks") is not True:
+        return ()
+    return (f"Claude Code runs no hooks while disableAllHooks stands in {path}: take it out.",)
+
+
+def _undo(path: Path) -> str:
+    return f"CLAUDE_CONFIG_DIR={shlex.quote(str(path.parent))} harness uninstall claude-code"

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from harness_tracing.agents.base import Agent, Event, Machine, Reader, Registration
+from harness_tracing.agents.base import (
+    Agent,
+    Event,
+    HistorySession,
+    Machine,
+    Reader,
+    Registration,
+)
 
 
 def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
@@ -34,6 +41,12 @@ def _hint(machine: Machine) -> tuple[str, ...]:
 
     found = trust(codex_home(machine.environ, machine.user_home))
     return (f"Codex: {found.state}. {found.advice}".strip(),)
+
+
+def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
+    from harness_tracing.agents.codex.history import sessions
+
+    return sessions(env, since_ns)
 
 
 AGENT = Agent(
@@ -66,6 +79,10 @@ AGENT = Agent(
     own_shell=True,
     registration=_registration,
     hint=_hint,
+    history=_history,
+    program="codex",
+    folder=".codex",
+    learned_on="0.169.0",
     docs={
         "read from": "hooks, rollout",
         "turns": "exact",

@@ -7,6 +7,7 @@ touched by Codex alone, which keeps the user's trust there.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Optional
@@ -30,7 +31,13 @@ def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> Hoo
     """The registration in ``hooks.json``."""
     path = codex_home(machine.environ, machine.user_home) / "hooks.json"
     notes = _notes(path.with_name("config.toml"))
-    return HooksFile("codex", title, path, events, machine, bom=False, refuses=_unread, notes=notes)
+    return HooksFile(
+        "codex", title, path, events, machine, bom=False, refuses=_unread, notes=notes, undo=_undo
+    )
+
+
+def _undo(path: Path) -> str:
+    return f"CODEX_HOME={shlex.quote(str(path.parent))} harness uninstall codex"
 
 
 def _notes(config: Path) -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from harness_tracing.agents.base import Agent, Machine, Reader, Registration
+from harness_tracing.agents.base import Agent, HistorySession, Machine, Reader, Registration
 from harness_tracing.agents.cursor.events import EVENTS
 
 
@@ -28,6 +28,12 @@ def _registration(machine: Machine) -> Registration:
     return registration(machine, AGENT.title, AGENT.events)
 
 
+def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
+    from harness_tracing.agents.cursor.history import sessions
+
+    return sessions(env, since_ns)
+
+
 AGENT = Agent(
     name="cursor",
     title="Cursor",
@@ -45,6 +51,11 @@ AGENT = Agent(
     own_shell=True,
     registration=_registration,
     version_command=("cursor", "--version"),
+    history=_history,
+    program="cursor",
+    folder=".cursor",
+    learned_on="2.7 (IDE), SDK 1.0.32",
+    takes=("project", "tab_edits"),
     docs={
         "read from": "hooks, transcript",
         "turns": "exact",
