@@ -1,11 +1,10 @@
-"""The real Codex (npm) against a scripted Responses API: turns, trust, plugin, same shapes."""
+"""The real Codex (npm) against a scripted Responses API: turns, trust, plugin."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,14 +12,12 @@ from typing import Any, Optional
 
 import pytest
 
-from checkout import CLAUDE, ROOT
-from claude_client import Home, wait_until
+from checkout import ROOT
+from claude_client import wait_until
 from codex_client import BYPASS, CODEX, Codex, interrupt
 from harness_tracing.agents.codex.trust import content_hash_of, trust
-from scenarios import SCRIPTS
-from scripted_model import ScriptedModel
 from scripted_responses import HANGS, Fails, Says, Server, call, custom, run, says, text
-from tracer import Tracer, Tree
+from tracer import Tree
 
 pytestmark = pytest.mark.skipif(
     not CODEX.exists(), reason=f"no Codex at {CODEX}: run `make setup-e2e`"
@@ -354,59 +351,3 @@ def _digest(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-# --- the same work, two agents ---------------------------------------------------------------
-
-
-@pytest.mark.skipif(not CLAUDE.exists(), reason="no Claude Code: run `make setup-e2e`")
-def test_the_same_work_gives_trees_of_the_same_shape(codex: Codex, tmp_path: Path) -> None:
-    thread = codex.exec("Please. [[tool_cycle]]")
-    of_codex = Tree(codex.spans(thread))
-    with ScriptedModel(SCRIPTS) as model:
-        home = Home.fresh(tmp_path / "claude", model.url)
-        tracer = Tracer(home)
-        tracer.install()
-        tracer.run("install", "claude-code")
-        home.prompt("Please. [[tool_cycle]]", session_id="11111111-2222-4333-8444-555555555555")
-        tracer.flush()
-        of_claude = Tree(tracer.spans("11111111-2222-4333-8444-555555555555"))
-    assert _shape(of_codex) == _shape(of_claude) != []
-    same = ("harness.turn.status", "harness.turn.number", "openinference.span.kind")
-    for attribute in same:
-        assert of_codex.turns[0][attribute] == of_claude.turns[0][attribute]
-
-
-@pytest.mark.skipif(not CLAUDE.exists(), reason="no Claude Code: run `make setup-e2e`")
-def test_filters_work_without_knowing_the_agent(codex: Codex, tmp_path: Path) -> None:
-    session_id = "11111111-2222-4333-8444-666666666666"
-    thread = codex.exec("Please. [[failing]]")
-    failed = codex.exec("Please. [[error]]")
-    codex.spans(thread)
-    with ScriptedModel(SCRIPTS) as model:
-        home = Home(codex.home, model.url)
-        shutil.copytree(codex.project, home.project)
-        codex.harness("install", "claude-code")
-        home.prompt("Please. [[tool_failure]]", session_id=session_id)
-        codex.spans(session_id)
-    tools = "attributes.harness.span.type = 'tool' and status_code = 'ERROR'"
-    assert _found(codex, thread, tools) == 3
-    assert _found(codex, session_id, tools) > 3
-    turns = "kind = 'LLM' and attributes.harness.turn.status = 'completed'"
-    assert [_found(codex, each, turns) for each in (thread, session_id, failed)] == [1, 1, 0]
-    assert {each["agent"] for each in codex.sessions()} == {"codex", "claude-code"}
-
-
-def _found(codex: Codex, session_id: str, expression: str) -> int:
-    """How many spans of a session a filter finds."""
-    words = ("--session-id", session_id, "--filter", expression, "--stdout")
-    return len(json.loads(codex.harness("spans", "export", *words).stdout))
-
-
-def _shape(tree: Tree) -> list[tuple[str, Optional[str], str]]:
-    """Each span as its type, its parent's and its kind, in order."""
-    found = []
-    for span in tree.spans:
-        parent = tree.parent(span)
-        found.append((span.type, parent.type if parent else None, span.kind))
-    return found
