@@ -66,6 +66,10 @@ class ClaudeReader:
                 return cls(state)
         return cls(State(session_id=session_id, project=project))
 
+    def begin(self, path: str, parts: Sequence[str] = ()) -> None:
+        """The transcript is known, without a hook that named it."""
+        self._r.state.transcript = path
+
     # -- items in
 
     def feed(self, item: Item) -> None:
