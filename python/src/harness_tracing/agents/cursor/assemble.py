@@ -85,6 +85,7 @@ def turn_of(r: Reading, turn: TurnDraft) -> Turn:
         steps=steps,
         gaps=_gaps(turn, segment, steps, usage) if turn.end is not None else (),
         error=_error(turn, segment) if status == "failed" else None,
+        cause="tab" if turn.tab else None,
         cwd=turn.cwd,
     )
 
@@ -132,7 +133,7 @@ def steps_of(r: Reading, turn: TurnDraft, segment: Optional[Segment]) -> tuple[S
     """The steps of a turn in order of start."""
     known_calls = r.calls(turn)
     calls = known_calls.of(turn)
-    if turn.end is None and r.state.tool_ids_seen:
+    if turn.end is None and r.state.tool_ids_seen and not turn.tab:
         # The event that names the id of such a call may yet come.
         calls = [call for call in calls if call.has_id]
     if not calls and segment is not None:
@@ -259,11 +260,12 @@ def _gaps(
     tools = [step for step in steps if isinstance(step, ToolCall)]
     agents = [step for step in steps if isinstance(step, Subagent)]
     answer = _response(turn, segment)
+    completed = end.status == "completed"
     found = (
         (NO_CALLS, True),
         (NO_TOKENS, usage is None),
-        (NO_PROMPT, _prompt(turn, segment) is None),
-        (NO_ANSWER, answer is None and (end.status == "completed" or not end.told)),
+        (NO_PROMPT, _prompt(turn, segment) is None and not turn.tab),
+        (NO_ANSWER, answer is None and (completed or not end.told) and not turn.tab),
         (NO_END, not end.told),
         (NO_REASON, end.status == "failed" and _error(turn, segment).message is None),
         (NO_OUTCOME, any(tool.status == "unknown" for tool in tools)),

@@ -12,6 +12,9 @@ from typing import Any, Optional
 
 from harness_tracing.model import Failure, TurnStatus, Usage
 
+# How turns are named that inline completion made: several edits, and no prompt.
+TAB = "tab-"
+
 
 @dataclass
 class ToolEvent:
@@ -121,6 +124,11 @@ class TurnDraft:
     last_ns: int = 0
     active_ns: int = 0
     end: Optional[End] = None
+
+    @property
+    def tab(self) -> bool:
+        """Whether it holds the edits of inline completion, and nothing of an agent's."""
+        return self.turn_id.startswith(TAB)
 
 
 @dataclass

@@ -167,8 +167,9 @@ class CursorReader:
         if turn.number is None:
             state.turn_count += 1
             turn.number = state.turn_count
-        turn.lost += state.lost
-        state.lost = 0
+        if not turn.tab:
+            turn.lost += state.lost
+            state.lost = 0
 
     # -- changes out
 
