@@ -124,6 +124,9 @@ def _of_loose(loose: list[ToolEvent], known: list[Call]) -> list[Call]:
         if known:
             at = bisect_right(starts, event.at_ns)
             near = known[max(0, at - NEAR) : at + NEAR]
+            told = (each for call in near for each in call.events if not each.begins)
+            if any(_repeats(each, event) for each in told):
+                continue
             min(near, key=lambda call: call.distance(event)).events.append(event)
         elif any(_repeats(told, event) for call in own[-NEAR:] for told in call.events):
             continue
