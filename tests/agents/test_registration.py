@@ -472,3 +472,26 @@ def test_switched_off_hooks_of_claude_code_are_spoken_of(tmp_path: Path) -> None
     written(file_of("claude-code", tmp_path), b'{"disableAllHooks": true}')
     (note,) = registration_of("claude-code", tmp_path).install().notes
     assert "disableAllHooks" in note
+
+
+def test_a_plugin_of_ours_that_is_enabled_is_spoken_of(tmp_path: Path) -> None:
+    path = file_of("claude-code", tmp_path)
+    written(path, b'{"enabledPlugins": {"claude-code-tracing@x": true, "other@x": true}}')
+    (note,) = registration_of("claude-code", tmp_path).install().notes
+    assert "claude-code-tracing@x" in note and "harness uninstall claude-code" in note
+    path.write_bytes(b'{"enabledPlugins": {"claude-code-tracing@x": false}}')
+    assert registration_of("claude-code", tmp_path).install().notes == ()
+
+
+def test_doing_it_again_without_the_version_takes_no_event_away(tmp_path: Path) -> None:
+    registration_of("cursor", tmp_path, "2.7.0").install()
+    outcome = registration_of("cursor", tmp_path, None).install()
+    assert (outcome.changed, outcome.notes) == (False, ())
+    assert registration_of("cursor", tmp_path, "1.7.0").install().changed
+
+
+def test_another_project_is_not_spoken_of(tmp_path: Path) -> None:
+    cursor_in(tmp_path, tmp_path / "a").install()
+    assert not any(
+        str(tmp_path / "a") in n for n in cursor_in(tmp_path, tmp_path / "b").install().notes
+    )

@@ -367,9 +367,9 @@ def _unwritable(path: Path, why: str) -> RegistrationError:
     real = _real(path)
     where = f"{path} (a link to {real})" if real != path and _is_link(path) else str(path)
     return RegistrationError(
-        f"{where} was left as it is: it cannot be written, {why}. Allow it (chmod u+w) and run"
-        " this again; where a tool manages the file, give that tool the lines that"
-        " `harness hook-command AGENT EVENT` prints"
+        f"{where} was left as it is: {why}. Allow writing (chmod u+w) and run this again; where a"
+        " tool manages the file, give that tool the lines that `harness hook-command AGENT EVENT`"
+        " prints"
     )
 
 
@@ -377,7 +377,7 @@ def _remove(path: Path, with_folder: bool) -> None:
     try:
         _real(path).unlink()
     except OSError as error:
-        raise _unwritable(path, str(error.strerror or error)) from error
+        raise _unwritable(path, f"it cannot be removed ({error.strerror or error})") from error
     if with_folder:
         with suppress(OSError):  # not empty
             path.parent.rmdir()
@@ -396,4 +396,4 @@ def _write(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise _unwritable(path, str(error.strerror or error)) from error
+        raise _unwritable(path, f"it cannot be written ({error.strerror or error})") from error

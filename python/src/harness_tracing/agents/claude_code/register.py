@@ -12,6 +12,8 @@ from harness_tracing.agents import json_text
 from harness_tracing.agents.base import Event, Machine
 from harness_tracing.agents.registration import HooksFile
 
+PLUGIN = "claude-code-tracing"
+
 
 def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> HooksFile:
     """The registration in the user's settings; ``CLAUDE_CONFIG_DIR`` moves them."""
@@ -26,9 +28,21 @@ def _notes(path: Path) -> tuple[str, ...]:
         settings = json_text.scan(path.read_text(encoding="utf-8-sig")).value
     except (OSError, ValueError):
         return ()
-    if not isinstance(settings, dict) or settings.get("disableAllHooks") is not True:
+    if not isinstance(settings, dict):
         return ()
-    return (f"Claude Code runs no hooks while disableAllHooks stands in {path}: take it out.",)
+    notes = []
+    if settings.get("disableAllHooks") is True:
+        notes.append(
+            f"Claude Code runs no hooks while disableAllHooks stands in {path}: change it."
+        )
+    plugins = settings.get("enabledPlugins")
+    for name, enabled in plugins.items() if isinstance(plugins, dict) else ():
+        if name.startswith(f"{PLUGIN}@") and enabled is True:
+            notes.append(
+                f"The plugin {name} is enabled as well. One of both is enough, nothing appears"
+                " double; to go back to it alone: harness uninstall claude-code"
+            )
+    return tuple(notes)
 
 
 def _undo(path: Path) -> str:

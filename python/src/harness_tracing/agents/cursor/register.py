@@ -23,13 +23,15 @@ _SHARED = (
 def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> HooksFile:
     """The registration in the user's ``~/.cursor/hooks.json``, or in that of a project.
 
-    It takes the events that the version accepts: of an unknown version only those that every
-    version with hooks has. Tab's edits are among them when asked for, or registered already.
+    It takes the events that the version accepts: of an unknown version those that every version
+    with hooks has, and what is registered already. Tab's edits are among them when asked for, or
+    registered already.
     """
     numbers = _NUMBERS.search(machine.version or "")
     version = numbers[0] if numbers else None
     path = _path(machine.project or machine.user_home)
-    places = (_path(machine.user_home), path, *_projects(machine))
+    projects = recorded_paths(machine.records, "cursor") if machine.project is None else ()
+    places = (_path(machine.user_home), path, *projects)
     made = HooksFile(
         "cursor",
         title,
@@ -48,7 +50,13 @@ def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> Hoo
         tab = any(made.present(event.name) for event in TAB_EVENTS)
     wanted = (*events, *(TAB_EVENTS if tab else ()))
     known = _key(version or "")
-    taken = tuple(each for each in wanted if not each.since or known >= _key(each.since))
+
+    def is_taken(event: Event) -> bool:
+        # Doing it again without knowing better takes nothing away.
+        registered = version is None and made.present(event.name)
+        return not event.since or known >= _key(event.since) or registered
+
+    taken = tuple(filter(is_taken, wanted))
     notes = _notes(version, len(taken), len(wanted))
     if machine.project is not None:
         notes += (_SHARED,)
@@ -57,11 +65,6 @@ def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> Hoo
 
 def _path(folder: Path) -> Path:
     return folder / ".cursor" / "hooks.json"
-
-
-def _projects(machine: Machine) -> tuple[Path, ...]:
-    """The files of projects that we registered in."""
-    return tuple(recorded_paths(machine.records, "cursor"))
 
 
 def _undo(path: Path, user_home: Path) -> str:
@@ -78,7 +81,7 @@ def _notes(version: Optional[str], taken: int, known: int) -> tuple[str, ...]:
     )
     return (
         f"{taken} of {known} events are registered: {which}, and for one name that Cursor"
-        " does not know it drops all hooks. With a newer one:"
+        " does not know it drops all hooks. Its menu has the number under About; with a newer one:"
         " harness install cursor --agent-version VERSION",
     )
 
