@@ -13,10 +13,11 @@ import pytest
 
 from claude_client import TEMPLATE, Home
 from codex_client import CODEX, Codex
+from codex_scripts import RESPONSES
 from messages_api import Step
 from scenarios import SCRIPTS, bash
 from scripted_model import ScriptedModel
-from scripted_responses import Fails, Script, Server, call, custom, run, says, text
+from scripted_responses import Fails, Script, Server, call, run, says, text
 from tracer import Span, Tree
 
 pytestmark = pytest.mark.skipif(
@@ -25,12 +26,6 @@ pytestmark = pytest.mark.skipif(
 
 PROJECT = "both"
 SESSION = "11111111-2222-4333-8444-555555555555"
-PATCH = """*** Begin Patch
-*** Update File: pricing.py
-@@
--def total(n, p):
-+def total(n, price):
-*** End Patch"""
 FILTERS = {
     "turns": "kind = 'LLM'",
     "completed": "kind = 'LLM' and attributes.harness.turn.status = 'completed'",
@@ -52,12 +47,7 @@ class Work:
 
 WORK = {
     "tool_cycle": Work(
-        (
-            says(text("I read it first."), run("cat pricing.py")),
-            says(custom("apply_patch", PATCH)),
-            says(run("python3 -m compileall -q pricing.py")),
-            says(text("The name is better now.")),
-        ),
+        RESPONSES["tool_cycle"],
         SCRIPTS["tool_cycle"],
         {"turns": 1, "completed": 1, "tools": 3},
     ),
