@@ -8,6 +8,7 @@ session is a unit of its own: stopped at any point, the next run goes on.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from harness_tracing.agents.base import Changes, HistorySession, Line, TurnChang
 from harness_tracing.agents.history import folder_name
 from harness_tracing.config import Settings
 from harness_tracing.errors import TracerError
-from harness_tracing.follow import Follower
+from harness_tracing.follow import CHUNK_BYTES, Follower
 from harness_tracing.model import Gap, Message
 from harness_tracing.paths import Home
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
@@ -37,8 +38,6 @@ MAY_RUN = "the last turn may still run: it has no end, and its file is not a day
 # How far apart what is read in one go is said to have been seen: readers settle what has been quiet
 # for seconds, and hold open for many minutes what may still come.
 ROUND_NS = 5 * 10**9
-# Files of one session are read side by side: most of them whole, so that their lines are in order.
-CHUNK_BYTES = 16 << 20
 
 Outcome = Literal["imported", "unchanged", "busy", "off", "empty", "failed"]
 
@@ -115,8 +114,10 @@ class Importer:
         env: Mapping[str, str],
         store: Store,
         clock: Callable[[], int] = time.time_ns,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self._home, self._env, self._store, self._clock = home, env, store, clock
+        self._chunk_bytes = chunk_bytes
         self._settings: dict[tuple[str, Optional[str]], Settings] = {}
 
     def take(self, wanted: Wanted) -> Imported:
@@ -163,7 +164,8 @@ class Importer:
         saved = self._saved(wanted)
         if row is not None and saved is None and self._is_captured(row):
             return "unchanged", 0, "it was captured"
-        return _Work(self._store, wanted, settings, row, saved).run(self._clock())
+        work = _Work(self._store, wanted, settings, row, saved)
+        return work.run(self._clock(), self._chunk_bytes)
 
     def _is_captured(self, row: SessionRow) -> bool:
         turns = self._store.turns(row.agent, row.session_id)
@@ -212,8 +214,7 @@ class _Work:
         self._settings, self._row = settings, row
         self._policy = Policy.of(settings)
         self._pricing = Pricing(store, self._policy)
-        positions = dict(saved.positions) if saved is not None else {}
-        self._follower = Follower(positions, chunk_bytes=CHUNK_BYTES)
+        self._follower = Follower(dict(saved.positions) if saved is not None else {})
         project = row.session.project if row is not None else settings.project
         self._reader = agents.get(wanted.agent).reader(
             wanted.session.session_id, project, saved.reader if saved is not None else None
@@ -222,9 +223,12 @@ class _Work:
         self._session = row.session if row is not None else None
         self._turns = 0
 
-    def run(self, clock_ns: int) -> tuple[Outcome, int, str]:
-        """Read all there is, and store it. `clock_ns` is now: an agent may be at work."""
+    def run(self, clock_ns: int, chunk_bytes: int) -> tuple[Outcome, int, str]:
+        """Read all there is, so much of a file at once, and store it; `clock_ns` is now."""
         reader = self._reader
+        self._follower.chunk_bytes = chunk_bytes
+        with open(self._wanted.session.path, "rb"):
+            pass  # what cannot be read is an error here; whoever follows a file waits for it
         reader.begin(self._wanted.session.path, self._wanted.session.parts)
         reader.time_is(self._now_ns)
         while True:
@@ -342,8 +346,9 @@ _importer: Optional[Importer] = None
 
 
 def _start(root: str, env: Mapping[str, str]) -> None:
-    """Begin a process of the pool: with a store of its own."""
+    """Begin a process of the pool: with a store of its own. Who is asked to stop is its parent."""
     global _importer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     home = Home(Path(root))
     _importer = Importer(home, env, Store.open(home.store))
 

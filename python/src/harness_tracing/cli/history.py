@@ -107,7 +107,9 @@ def _line(name: str, done: Sequence[Imported]) -> str:
     counts = Counter(each.outcome for each in done)
     turns = sum(each.turns for each in done)
     rest = [f"{counts[key]} {words}" for key, words in _REST.items() if counts[key]]  # type: ignore[index]
-    told = f"{agents.get(name).title}: {counts['imported']} sessions imported, {turns} turns"
+    sessions = "session" if counts["imported"] == 1 else "sessions"
+    told = f"{agents.get(name).title}: {counts['imported']} {sessions} imported,"
+    told += f" {turns} turn" + ("" if turns == 1 else "s")
     return "; ".join([told, *rest]) + "."
 
 

@@ -53,10 +53,9 @@ class _Thread:
     @classmethod
     def of(cls, path: Path, modified_ns: int) -> Optional[_Thread]:
         thread_id = r_.thread_of(path.name)
-        first = next(first_lines(path), {})
-        if thread_id is None or first.get("type") != "session_meta":
+        if thread_id is None:
             return None
-        meta = r_.mapping(first.get("payload"))
+        meta = r_.mapping(next(first_lines(path), {}).get("payload"))
         parent_id = r_.string(meta.get("parent_thread_id")) or r_.string(meta.get("session_id"))
         if parent_id == thread_id:
             parent_id = None

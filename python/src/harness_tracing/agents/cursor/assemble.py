@@ -7,6 +7,7 @@ from typing import Optional
 from harness_tracing.agents.cursor import ends
 from harness_tracing.agents.cursor.core import Reading
 from harness_tracing.agents.cursor.drafts import (
+    BY_LINE,
     AgentDraft,
     ClosedTurn,
     Said,
@@ -33,6 +34,7 @@ from harness_tracing.model import (
 AGENT_NAME = "cursor"
 NO_CALLS = Gap("single model calls", "Cursor's backend makes them; hooks tell of a turn as a whole")
 NO_TOKENS = Gap("tokens", "not reported by Cursor")
+NO_TIMES = Gap("times", "Cursor's transcript has none; when it last changed stands for them")
 NO_PROMPT = Gap("prompt", "neither a hook nor the transcript told it")
 NO_ANSWER = Gap("response", "neither a hook nor the transcript told it")
 NO_END = Gap("end of the turn", "no stop event came")
@@ -264,6 +266,7 @@ def _gaps(
     found = (
         (NO_CALLS, True),
         (NO_TOKENS, usage is None),
+        (NO_TIMES, turn.turn_id.startswith(BY_LINE)),
         (NO_PROMPT, _prompt(turn, segment) is None and not turn.tab),
         (NO_ANSWER, answer is None and (completed or not end.told) and not turn.tab),
         (NO_END, not end.told),

@@ -12,6 +12,8 @@ from typing import Any, Optional
 
 from harness_tracing.model import Failure, TurnStatus, Usage
 
+# How turns are named that only the transcript tells of: by where their prompt stands.
+BY_LINE = "line:"
 # How turns are named that inline completion made: several edits, and no prompt.
 TAB = "tab-"
 
@@ -160,7 +162,10 @@ class ClosedTurn:
 
 @dataclass
 class State:
-    """All a Cursor reader knows; `version` changes when its meaning does."""
+    """All a Cursor reader knows; `version` changes when its meaning does.
+
+    `alone`: no hook has told of anything, the transcript's lines are all there is.
+    """
 
     session_id: str
     project: str
@@ -186,3 +191,4 @@ class State:
     agent_version: Optional[str] = None
     roots: list[str] = field(default_factory=list)
     background: bool = False
+    alone: bool = False
