@@ -474,13 +474,35 @@ def test_switched_off_hooks_of_claude_code_are_spoken_of(tmp_path: Path) -> None
     assert "disableAllHooks" in note
 
 
-def test_a_plugin_of_ours_that_is_enabled_is_spoken_of(tmp_path: Path) -> None:
-    path = file_of("claude-code", tmp_path)
-    written(path, b'{"enabledPlugins": {"claude-code-tracing@x": true, "other@x": true}}')
-    (note,) = registration_of("claude-code", tmp_path).install().notes
-    assert "claude-code-tracing@x" in note and "harness uninstall claude-code" in note
-    path.write_bytes(b'{"enabledPlugins": {"claude-code-tracing@x": false}}')
-    assert registration_of("claude-code", tmp_path).install().notes == ()
+@pytest.mark.parametrize(
+    ("agent", "name", "text"),
+    [
+        (
+            "claude-code",
+            ".claude/settings.json",
+            '{"enabledPlugins": {"claude-code-tracing@x": true, "other@x": true}}',
+        ),
+        (
+            "codex",
+            ".codex/config.toml",
+            '[plugins."other@x"]\nenabled = true\n[plugins."codex-tracing@x"]\nenabled = true\n',
+        ),
+    ],
+)
+def test_a_plugin_of_ours_that_is_enabled_is_spoken_of(
+    agent: str, name: str, text: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path / name, text.encode())
+    (note,) = registration_of(agent, tmp_path).install().notes
+    assert f"{agent}-tracing@x" in note and f"harness uninstall {agent}" in note
+    registration_of(agent, tmp_path).uninstall()
+    off = text.replace("true", "false")
+    path.write_text(
+        off.replace('"other@x": false', '"other@x": true').replace(
+            '"other@x"]\nenabled = false', '"other@x"]\nenabled = true'
+        )
+    )
+    assert registration_of(agent, tmp_path).install().notes == ()
 
 
 def test_doing_it_again_without_the_version_takes_no_event_away(tmp_path: Path) -> None:
