@@ -245,7 +245,8 @@ class Agent:
     hooks into the agent's own configuration; `hint` says what the user has to do besides.
     `version_command` tells the installed version, where the registration depends on it.
     `program` is what it is started with, `folder` where its files lie below the user's home;
-    `takes` are the options of `harness install` that only some agents have. `learned_on` are
+    `takes` are the options of `harness install` that only some agents have, `optional_events`
+    those registered only when asked for. `learned_on` are
     the versions all this was learned on, `supported_versions` the oldest it is taken from.
     `history` lists the sessions it keeps on disk.
     """
@@ -271,5 +272,6 @@ class Agent:
     program: str = ""
     folder: str = ""
     takes: tuple[str, ...] = ()
+    optional_events: tuple[Event, ...] = ()
     learned_on: str = ""
     history: Optional[History] = None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Optional
 
 from harness_tracing.agents.base import Agent, HistorySession, Machine, Reader, Registration
-from harness_tracing.agents.cursor.events import EVENTS
+from harness_tracing.agents.cursor.events import EVENTS, TAB_EVENTS
 
 
 def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
@@ -56,6 +56,7 @@ AGENT = Agent(
     folder=".cursor",
     learned_on="2.7 (IDE), SDK 1.0.32",
     takes=("project", "tab_edits"),
+    optional_events=TAB_EVENTS,
     docs={
         "read from": "hooks, transcript",
         "turns": "exact",
