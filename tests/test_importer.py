@@ -360,6 +360,19 @@ def test_where_a_project_turned_tracing_off_nothing_is_imported(disk: Disk, tmp_
     assert disk.turns("claude-code") == {}
 
 
+def test_what_retention_would_delete_again_is_not_imported(disk: Disk) -> None:
+    disk.put(CODEX / "simple")
+    disk.home.root.mkdir(parents=True)
+    (disk.home.root / "config.yaml").write_text("retention_days: 2\n")
+
+    (old,) = disk.run("codex")
+    disk.days = 0
+    os.utime(disk.root.joinpath(old.path))
+    (young,) = disk.run("codex")
+
+    assert (old.outcome, young.outcome) == ("off", "imported")
+
+
 def test_processes_side_by_side_import_what_one_does(disk: Disk) -> None:
     for name in ("simple", "tool_cycle", "tool_failure"):
         disk.put(CODEX / name)

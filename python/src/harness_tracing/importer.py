@@ -134,11 +134,17 @@ class Importer:
             settings = self._settings_of(wanted)
             if not settings.enabled:
                 return told("off", reason=f"tracing is off: {settings.origins['enabled'].name}")
+            if self._would_go(session, settings):
+                return told("off", reason="it is older than retention_days")
             return told(*self._take(wanted, settings))
         except (TracerError, OSError) as error:
             return told("failed", reason=str(error))
         except Exception as error:  # the edge of one session: the others go on
             return told("failed", reason=f"{type(error).__name__}: {error}")
+
+    def _would_go(self, session: HistorySession, settings: Settings) -> bool:
+        days = settings.retention_days
+        return days is not None and self._clock() - session.modified_ns > days * 86_400 * 10**9
 
     def _take(self, wanted: Wanted, settings: Settings) -> tuple[Outcome, int, str]:
         traced = Session(self._home, wanted.agent, wanted.session.session_id)
