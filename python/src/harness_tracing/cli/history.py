@@ -37,7 +37,7 @@ _REST = {
 )
 @click.option(
     "--project",
-    metavar="DIR|NAME",
+    metavar="DIR_OR_NAME",
     help="Only sessions that began in this folder or below; a name alone is a folder's last part.",
 )
 @click.option(
