@@ -135,8 +135,8 @@ class HooksFile:
     def _notes_now(self) -> tuple[str, ...]:
         link = (f"{self.path} is a link: they stand in {_real(self.path)}.",)
         twice = (
-            f"They stand in {path} too. {self.title} runs identical lines once, and what is told"
-            " twice is counted once: nothing appears double."
+            f"They stand in {path} too. {self.title} may run both; what is told twice is counted"
+            f" once, so nothing appears double. One is enough: {self.undo(path)}"
             for path in self.beside
             if path != self.path and replace(self, path=path).present()
         )
