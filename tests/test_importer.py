@@ -404,6 +404,31 @@ def test_what_was_captured_is_not_imported(place: Place) -> None:
     assert place.contents() == captured
 
 
+def test_what_came_without_hooks_into_a_captured_session_is_added(place: Place) -> None:
+    made = Recording.ready(place, recording("multi_turn_resume"), past=True)
+    resumed = [n for n, call in enumerate(made.calls) if call.event == "SessionStart"][1]
+    whole = dict(made.files)
+    for path, count in made.calls[resumed].lines.items():
+        made.files[place.user_home / path] = whole[place.user_home / path][:count]
+    made.calls = made.calls[:resumed]
+    play_hooks(made)
+    assert place.flush().left == 0
+    place.kill_all()  # or its worker would see the lines that come
+    captured = place.turns()
+
+    made.shown = {path: len(lines) for path, lines in made.files.items() if path in made.shown}
+    made.files = whole
+    made.show_all()
+    assert outcomes(place) == ["imported", "imported"]
+
+    stored = place.turns()
+    assert 0 < len(captured) < len(stored)
+    assert stored[: len(captured)] == captured
+    expected = play(recording("multi_turn_resume"))
+    wanted = [t.turn_id for collected in expected.values() for t in collected.whole()]
+    assert [turn["turn_id"] for turn in stored] == wanted
+
+
 def test_a_session_with_a_worker_is_left_to_it(disk: Disk) -> None:
     disk.put(CODEX / "simple")
     disk.days = 0

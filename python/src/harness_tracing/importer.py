@@ -26,6 +26,7 @@ from harness_tracing.errors import TracerError
 from harness_tracing.follow import CHUNK_BYTES, Follower
 from harness_tracing.model import Gap, Message
 from harness_tracing.paths import Home
+from harness_tracing.prices import PriceTable
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
 from harness_tracing.store import SessionChange, SessionRow, Store, TurnWrite
 from harness_tracing.worker.presence import Presence, Session
@@ -118,6 +119,7 @@ class Importer:
     ) -> None:
         self._home, self._env, self._store, self._clock = home, env, store, clock
         self._chunk_bytes = chunk_bytes
+        self._prices = PriceTable.load()
         self._settings: dict[tuple[str, Optional[str]], Settings] = {}
 
     def take(self, wanted: Wanted) -> Imported:
@@ -170,7 +172,8 @@ class Importer:
         saved = self._saved(wanted)
         if row is not None and saved is None and self._is_captured(row):
             return "unchanged", 0, "it was captured"
-        work = _Work(self._store, wanted, settings, row, saved)
+        pricing = Pricing(self._store, Policy.of(settings), self._prices)
+        work = _Work(self._store, wanted, settings, row, saved, pricing)
         return work.run(self._clock(), self._chunk_bytes)
 
     def _is_captured(self, row: SessionRow) -> bool:
@@ -215,11 +218,11 @@ class _Work:
         settings: Settings,
         row: Optional[SessionRow],
         saved: Optional[Saved],
+        pricing: Pricing,
     ) -> None:
-        self._store, self._wanted = store, wanted
+        self._store, self._wanted, self._pricing = store, wanted, pricing
         self._settings, self._row = settings, row
         self._policy = Policy.of(settings)
-        self._pricing = Pricing(store, self._policy)
         self._follower = Follower(dict(saved.positions) if saved is not None else {})
         project = row.session.project if row is not None else settings.project
         self._reader = agents.get(wanted.agent).reader(

@@ -12,11 +12,10 @@ from harness_tracing.store import Store, TurnWrite
 
 
 class Pricing:
-    """The list prices of turns as their calls become known."""
+    """The list prices of turns as their calls become known; the table is read when needed."""
 
-    def __init__(self, store: Store, policy: Policy) -> None:
-        self._store, self._policy = store, policy
-        self._prices: Optional[PriceTable] = None
+    def __init__(self, store: Store, policy: Policy, prices: Optional[PriceTable] = None) -> None:
+        self._store, self._policy, self._prices = store, policy, prices
         self._costs: dict[str, dict[str, Priced]] = {}
 
     def of(self, turn: Turn) -> Priced:
