@@ -17,6 +17,9 @@ PATCH = """*** Begin Patch
 CODE = """const a = await tools.exec_command({cmd: "cat pricing.py"});
 const b = await tools.exec_command({cmd: "exit 3"});
 text(a.output); text(String(b.exit_code));"""
+WAITING = "until [ -e go-on ]; do sleep 0.1; done; echo over"
+SLOW_CODE = f"""const a = await tools.exec_command({{cmd: "{WAITING}", yield_time_ms: 25000}});
+text(a.output);"""
 AGENT_ID = re.compile(r'agent_id\\*": ?\\*"([0-9a-f-]{36})')
 
 
@@ -46,6 +49,7 @@ RESPONSES = {
         says(text("All of that failed.")),
     ),
     "code_mode": (says(custom("exec", CODE)), says(text("The cell is done."))),
+    "slow_cell": (says(custom("exec", SLOW_CODE)), says(text("The slow cell is done."))),
     "delegates": (
         says(
             call(
