@@ -31,7 +31,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def codex(server: Server) -> Iterator[Codex]:
-    """A home with a short path, which the server's socket needs; nothing in it outlives a test."""
+    """A home that goes after the test, with the 400 MB that the server copies into it."""
     with tempfile.TemporaryDirectory(prefix="codex-", ignore_cleanup_errors=True) as folder:
         codex = Codex(Path(folder) / "home", server.url, model="gpt-6-sol")
         codex.harness("install", "codex")
