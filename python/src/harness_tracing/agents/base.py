@@ -246,8 +246,8 @@ class Agent:
     `version_command` tells the installed version, where the registration depends on it.
     `program` is what it is started with, `folder` where its files lie below the user's home;
     `takes` are the options of `harness install` that only some agents have, `optional_events`
-    those registered only when asked for. `learned_on` are
-    the versions all this was learned on, `supported_versions` the oldest it is taken from.
+    those registered only when asked for. `learned_on` are the versions all this was learned on,
+    `supported_versions` the oldest it is taken from.
     `history` lists the sessions it keeps on disk.
     """
 
