@@ -235,8 +235,12 @@ def test_what_is_added_to_a_file_is_all_that_is_read_again(disk: Disk) -> None:
     path.write_bytes(b"".join(lines[:part]))
     date(path)
     (first,) = disk.run("claude-code")
-    path.write_bytes(b"".join(lines))
-    date(path)
+    # What was read is not looked at again, but for the ends by which the file is known.
+    read = b"".join(lines[:part])
+    spoiled = read[:1024] + b"x" * (len(read) - 2048) + read[-1024:]
+    path.write_bytes(spoiled + b"".join(lines[part:]))
+    os.utime(path)
+    disk.days = 2
     (second,) = disk.run("claude-code")
 
     assert first.turns >= 1
@@ -244,6 +248,7 @@ def test_what_is_added_to_a_file_is_all_that_is_read_again(disk: Disk) -> None:
     spared: set[str] = set()
     stored = disk.turns("claude-code")[first.session_id]
     assert facts(stored, spared) == facts(whole[first.session_id], spared)
+    assert [turn.number for turn in stored] == list(range(1, len(stored) + 1))
 
 
 def test_a_turn_that_may_still_run_is_left_until_its_file_is_old(disk: Disk) -> None:

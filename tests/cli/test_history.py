@@ -68,7 +68,7 @@ def test_one_agent_as_json_has_what_became_of_each_session(kept: CommandLine) ->
         (("--project", "/home/dev"), 2),
         (("--project", "order-pricing"), 2),
         (("--project", "pricing"), 0),
-        (("--project", "/home/de"), 0),
+        (("--project", "/home/dev/order"), 0),
         (("--since", "2999-01-01"), 0),
         (("--since", "2020-01-01"), 2),
     ],
