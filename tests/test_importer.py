@@ -20,9 +20,9 @@ from harness_tracing import config
 from harness_tracing.follow import CHUNK_BYTES
 from harness_tracing.importer import NO_HOOKS, Imported, Importer, find, import_all
 from harness_tracing.locks import FileLock
-from harness_tracing.model import ModelCall, Step, Subagent, ToolCall, Turn, step_id
+from harness_tracing.model import ModelCall, Session, Step, Subagent, ToolCall, Turn, step_id
 from harness_tracing.paths import Home
-from harness_tracing.store import Store
+from harness_tracing.store import SessionChange, Store, TurnWrite
 from tests.worker.conftest import place as place
 from tests.worker.player import Place, Recording, capture, recording
 from tests.worker.player import play as play_hooks
@@ -432,6 +432,22 @@ def test_what_came_without_hooks_into_a_captured_session_is_added(place: Place) 
     expected = play(recording("multi_turn_resume"))
     wanted = [t.turn_id for collected in expected.values() for t in collected.whole()]
     assert [turn["turn_id"] for turn in stored] == wanted
+
+
+def test_a_captured_conversation_without_a_reader_s_state_is_left_as_it_is(disk: Disk) -> None:
+    """Cursor's lines have no ids: read anew they would be turns beside those captured."""
+    disk.put(CURSOR / "tool_cycle")
+    (wanted,) = find(disk.env, ["cursor"])
+    session_id = wanted.session.session_id
+    turn = Turn("cursor", session_id, "g", 1, "completed", DAY_NS, DAY_NS + 1)
+    with Store.open(disk.home.store) as store:
+        session = Session("cursor", session_id, "cursor")
+        store.write(SessionChange(session, (TurnWrite(turn, True),)))
+
+    (done,) = disk.run("cursor")
+
+    assert (done.outcome, done.reason) == ("unchanged", "it was captured")
+    assert disk.turns("cursor") == {session_id: [turn]}
 
 
 def test_a_session_with_a_worker_is_left_to_it(disk: Disk) -> None:

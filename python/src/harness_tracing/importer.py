@@ -24,6 +24,7 @@ from harness_tracing.agents.history import folder_name
 from harness_tracing.config import Settings
 from harness_tracing.errors import TracerError
 from harness_tracing.follow import CHUNK_BYTES, Follower
+from harness_tracing.log import agent_log
 from harness_tracing.model import Gap, Message
 from harness_tracing.paths import Home
 from harness_tracing.prices import PriceTable
@@ -138,11 +139,20 @@ class Importer:
                 return told("off", reason=f"tracing is off: {settings.origins['enabled'].name}")
             if self._would_go(session, settings):
                 return told("off", reason="it is older than retention_days")
-            return told(*self._take(wanted, settings))
+            return told(*self._guarded(wanted, settings))
         except (TracerError, OSError) as error:
             return told("failed", reason=str(error))
-        except Exception as error:  # the edge of one session: the others go on
-            return told("failed", reason=f"{type(error).__name__}: {error}")
+
+    def _guarded(self, wanted: Wanted, settings: Settings) -> tuple[Outcome, int, str]:
+        """The edge of one session: whatever is wrong with it, the others go on."""
+        try:
+            return self._take(wanted, settings)
+        except (TracerError, OSError):
+            raise
+        except Exception as error:
+            log = agent_log(settings, wanted.agent)
+            log.exception("session %s cannot be imported", wanted.session.session_id)
+            return "failed", 0, f"{type(error).__name__}: {error}; the log has more"
 
     def _would_go(self, session: HistorySession, settings: Settings) -> bool:
         days = settings.retention_days
