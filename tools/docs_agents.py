@@ -19,6 +19,10 @@ HEAD = """\
 
 The same tree for every agent, as far as the agent tells what is needed for it. What it does not
 tell is named as a gap in the turn, and never guessed. This page is generated (`make docs`).
+
+*Learned on* is the version that was run and read when this was written; versions from the *oldest
+accepted* on are taken as they come. Each agent's page says what is captured, what the agent does
+not tell, how it is set up, and what to do when something is missing.
 """
 
 
@@ -28,7 +32,8 @@ def page() -> str:
     rows = list(dict.fromkeys(row for agent in known for row in agent.docs))
     titles = [f"[{agent.title}]({agent.name}.md)" for agent in known]
     lines = [HEAD, _row(["", *titles]), _row(["---"] * (len(known) + 1))]
-    lines.append(_row(["learned on version", *(agent.supported_versions for agent in known)]))
+    lines.append(_row(["learned on", *(agent.learned_on for agent in known)]))
+    lines.append(_row(["oldest version accepted", *(agent.supported_versions for agent in known)]))
     lines += [_row([row, *(agent.docs.get(row, "") for agent in known)]) for row in rows]
     return "\n".join(lines) + "\n"
 

@@ -160,9 +160,10 @@ def hooks_page() -> str:
     ]
     for agent in map(agents.get, agents.names()):
         lines += ["", f"## {agent.title}", "", "| event | what for | time limit |", "|---|---|---|"]
-        for event in agent.events:
+        for event in (*agent.events, *agent.optional_events):
             limit = "the agent's own" if event.timeout_s is None else f"{event.timeout_s} s"
-            lines.append(f"| `{event.name}` | {event.why} | {limit} |")
+            asked = "; only where asked for" if event in agent.optional_events else ""
+            lines.append(f"| `{event.name}` | {event.why}{asked} | {limit} |")
     return "\n".join(lines) + "\n"
 
 

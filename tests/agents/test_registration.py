@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -240,7 +241,7 @@ def test_the_users_file_is_backed_up_once(agent: str, tmp_path: Path) -> None:
     registration_of(agent, tmp_path).install()
     path.write_bytes(b"{}")
     registration_of(agent, tmp_path).install()
-    assert (tmp_path / "records" / agent / "backup").read_bytes() == content
+    assert [p.read_bytes() for p in tmp_path.glob(f"records/{agent}/*/backup")] == [content]
 
 
 @pytest.mark.parametrize("agent", agents.names())
@@ -309,3 +310,210 @@ def test_hooks_in_codexs_config_are_left_there_and_spoken_of(tmp_path: Path) -> 
     (note,) = registration_of("codex", tmp_path).install().notes
     assert str(config) in note
     assert config.read_bytes().startswith(b"[[hooks.Stop]]")
+
+
+# --- Cursor in a project, and Tab ------------------------------------------------------------
+
+
+def cursor_in(home: Path, project: Optional[Path] = None, **more: Any) -> Registration:
+    make = agents.get("cursor").registration
+    assert make is not None
+    return make(replace(machine("cursor", home), project=project, **more))
+
+
+def test_cursor_registers_in_a_project_and_leaves_the_users_file_alone(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    content = sound_files("cursor")["pretty"]
+    path = written(file_of("cursor", project), content)
+    outcome = cursor_in(tmp_path, project).install()
+    assert (outcome.path, outcome.changed) == (path, True)
+    assert not file_of("cursor", tmp_path).exists()
+    assert not cursor_in(tmp_path, project).install().changed
+    cursor_in(tmp_path, project).uninstall()
+    assert path.read_bytes() == content
+    assert not list((tmp_path / "records").glob("*"))
+
+
+def test_both_of_cursors_files_hold_the_same_lines_and_it_is_said(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    written(file_of("cursor", project), sound_files("cursor")["pretty"])
+    assert cursor_in(tmp_path).install().notes == ()
+    notes = cursor_in(tmp_path, project).install().notes
+    assert any(str(file_of("cursor", tmp_path)) in note for note in notes)
+    assert any(
+        str(file_of("cursor", project)) in note for note in cursor_in(tmp_path).install().notes
+    )
+    found = [ours(json.loads(file_of("cursor", home).read_bytes())) for home in (tmp_path, project)]
+    assert sorted(found[0]) == sorted(found[1])
+    (left,) = cursor_in(tmp_path).uninstall().notes
+    assert f"harness uninstall cursor --project {project}" in left
+    assert cursor_in(tmp_path, project).uninstall().notes == ()
+
+
+def test_tabs_edits_are_registered_when_asked_for_and_kept_until_not(tmp_path: Path) -> None:
+    def registered() -> bool:
+        return b"afterTabFileEdit" in file_of("cursor", tmp_path).read_bytes()
+
+    cursor_in(tmp_path).install()
+    assert not registered()
+    assert cursor_in(tmp_path, tab_edits=True).install().changed
+    assert registered()
+    assert not cursor_in(tmp_path).install().changed
+    assert registered()
+    assert cursor_in(tmp_path, tab_edits=False).install().changed
+    assert not registered()
+    cursor_in(tmp_path, tab_edits=True).install()
+    cursor_in(tmp_path).uninstall()
+    assert not file_of("cursor", tmp_path).exists()
+
+
+def test_tabs_edits_are_not_registered_with_a_cursor_that_may_not_know_them(tmp_path: Path) -> None:
+    outcome = cursor_in(tmp_path, tab_edits=True, version=None).install()
+    assert "--agent-version" in outcome.notes[0]
+    assert b"afterTabFileEdit" not in file_of("cursor", tmp_path).read_bytes()
+
+
+# --- files as strangers have them ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("agent", agents.names())
+def test_a_read_only_file_is_refused_with_what_to_do(agent: str, tmp_path: Path) -> None:
+    content = sound_files(agent)["pretty"]
+    path = written(file_of(agent, tmp_path), content)
+    path.chmod(0o444)
+    with pytest.raises(RegistrationError, match="chmod u\\+w") as refused:
+        registration_of(agent, tmp_path).install()
+    assert str(path) in str(refused.value) and "hook-command" in str(refused.value)
+    assert path.read_bytes() == content
+    assert not (tmp_path / "records").exists()
+
+
+def test_a_link_is_spoken_of_and_a_refusal_names_the_file_behind_it(tmp_path: Path) -> None:
+    real = written(tmp_path / "dotfiles" / "hooks.json", b"{}")
+    path = file_of("codex", tmp_path)
+    path.parent.mkdir()
+    path.symlink_to(real)
+    (note,) = registration_of("codex", tmp_path).install().notes
+    assert str(real) in note
+    real.chmod(0o444)
+    with pytest.raises(RegistrationError, match=r"a link to .*dotfiles"):
+        registration_of("codex", tmp_path).uninstall()
+    real.chmod(0o644)
+    registration_of("codex", tmp_path).uninstall()
+    assert path.is_symlink() and real.read_bytes() == b"{}"
+
+
+def test_a_link_whose_file_is_gone_stays_a_link(tmp_path: Path) -> None:
+    path = file_of("codex", tmp_path)
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "dotfiles" / "hooks.json")
+    registration_of("codex", tmp_path).install()
+    assert path.is_symlink() and registration_of("codex", tmp_path).registered()
+    registration_of("codex", tmp_path).uninstall()
+    assert path.is_symlink() and not path.exists()
+
+
+def test_something_else_in_the_files_place_is_refused(tmp_path: Path) -> None:
+    file_of("codex", tmp_path).mkdir(parents=True)
+    with pytest.raises(RegistrationError, match=r"cannot be read .*run this again"):
+        registration_of("codex", tmp_path).install()
+
+
+def test_two_homes_keep_their_own_bytes(tmp_path: Path) -> None:
+    make = agents.get("codex").registration
+    assert make is not None
+    homes = [tmp_path / "a", tmp_path / "b b"]
+    contents = [sound_files("codex")["pretty"], sound_files("codex")["odd"]]
+    places = [
+        make(replace(machine("codex", tmp_path), environ={"CODEX_HOME": str(home)}))
+        for home in homes
+    ]
+    for home, content, place in zip(homes, contents, places):
+        written(home / "hooks.json", content)
+        assert place.install().notes == ()
+    (left,) = places[0].uninstall().notes
+    assert f"CODEX_HOME='{homes[1]}' harness uninstall codex" in left
+    assert places[1].uninstall().notes == ()
+    assert [(home / "hooks.json").read_bytes() for home in homes] == contents
+
+
+@pytest.mark.parametrize("agent", agents.names())
+def test_what_the_user_put_around_our_hooks_since_stays(agent: str, tmp_path: Path) -> None:
+    path = written(file_of(agent, tmp_path), sound_files(agent)["pretty"])
+    registration_of(agent, tmp_path).install()
+    edited = json.loads(path.read_bytes())
+    one: Any = handler(agent, "echo later")
+    item = {"hooks": [one]} if agent in GROUPED else one
+    edited["hooks"][EVENT[agent]].insert(0, item)
+    edited["hooks"]["Mine"] = [item]
+    edited["more"] = [1, {"hooks": []}] if agent != "codex" else "x"
+    if agent == "codex":
+        edited["description"] = edited.pop("more")
+    path.write_text(json.dumps(edited, indent=1))
+    registration_of(agent, tmp_path).uninstall()
+    left = json.loads(path.read_bytes())
+    assert ours(left) == []
+    assert left["hooks"]["Mine"] == [item]
+    assert left["hooks"][EVENT[agent]][0] == item
+    assert {k for k in left if k != "hooks"} == {k for k in edited if k != "hooks"}
+
+
+@pytest.mark.parametrize("agent", agents.names())
+def test_with_our_folder_gone_the_hooks_still_come_out(agent: str, tmp_path: Path) -> None:
+    content = sound_files(agent)["pretty"]
+    path = written(file_of(agent, tmp_path), content)
+    registration_of(agent, tmp_path).install()
+    shutil.rmtree(tmp_path / "records")
+    assert registration_of(agent, tmp_path).uninstall().changed
+    assert path.read_bytes() == content
+
+
+def test_switched_off_hooks_of_claude_code_are_spoken_of(tmp_path: Path) -> None:
+    written(file_of("claude-code", tmp_path), b'{"disableAllHooks": true}')
+    (note,) = registration_of("claude-code", tmp_path).install().notes
+    assert "disableAllHooks" in note
+
+
+@pytest.mark.parametrize(
+    ("agent", "name", "text"),
+    [
+        (
+            "claude-code",
+            ".claude/settings.json",
+            '{"enabledPlugins": {"claude-code-tracing@x": true, "other@x": true}}',
+        ),
+        (
+            "codex",
+            ".codex/config.toml",
+            '[plugins."other@x"]\nenabled = true\n[plugins."codex-tracing@x"]\nenabled = true\n',
+        ),
+    ],
+)
+def test_a_plugin_of_ours_that_is_enabled_is_spoken_of(
+    agent: str, name: str, text: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path / name, text.encode())
+    (note,) = registration_of(agent, tmp_path).install().notes
+    assert f"{agent}-tracing@x" in note and f"harness uninstall {agent}" in note
+    registration_of(agent, tmp_path).uninstall()
+    off = text.replace("true", "false")
+    path.write_text(
+        off.replace('"other@x": false', '"other@x": true').replace(
+            '"other@x"]\nenabled = false', '"other@x"]\nenabled = true'
+        )
+    )
+    assert registration_of(agent, tmp_path).install().notes == ()
+
+
+def test_doing_it_again_without_the_version_takes_no_event_away(tmp_path: Path) -> None:
+    registration_of("cursor", tmp_path, "2.7.0").install()
+    outcome = registration_of("cursor", tmp_path, None).install()
+    assert (outcome.changed, outcome.notes) == (False, ())
+    assert registration_of("cursor", tmp_path, "1.7.0").install().changed
+
+
+def test_another_project_is_not_spoken_of(tmp_path: Path) -> None:
+    cursor_in(tmp_path, tmp_path / "a").install()
+    assert not any(
+        str(tmp_path / "a") in n for n in cursor_in(tmp_path, tmp_path / "b").install().notes
+    )

@@ -14,7 +14,7 @@ import pytest
 
 from harness_tracing import agents
 from harness_tracing.capture import CAPTURE_SH, hook_command
-from tests.capture.hooks import SESSION, Hook, Place, payload
+from tests.capture.hooks import SESSION, Hook, Place
 
 CODEX = b'{"session_id":"' + SESSION.encode() + b'","turn_id":"t","hook_event_name":"Stop"}'
 CURSOR = b'{"conversation_id":"agent-1","generation_id":"g","session_id":"agent-1","x":1}'
@@ -77,13 +77,6 @@ def test_claude_codes_hook_run_by_cursor_is_left_to_cursors(
 ) -> None:
     hook.run(CURSOR, place.environ(CURSOR_VERSION="2.7", **inherited))
     assert place.everything() == []
-
-
-def test_claude_code_in_cursors_terminal_keeps_its_own_session(hook: Hook, place: Place) -> None:
-    content = payload("other")
-    named = {"CLAUDE_CODE_SESSION_ID": SESSION, "CURSOR_VERSION": "2.7"}
-    hook.run(content, place.environ(**named))
-    assert place.event(SESSION) == content
 
 
 @pytest.mark.parametrize("agent", agents.names())

@@ -109,3 +109,50 @@ def test_the_placed_bootstrap_is_the_installed_versions_else_the_installers(
     bootstraps(run.home.current, "package")
     assert subprocess.check_output(words, text=True) == f"package {run.home.root} --wait\n"
     assert (run.home.capture / "capture.sh").read_text() == "# installer's own\n"
+
+
+def test_an_agent_that_is_not_there_is_spoken_of_and_registered(run: CommandLine) -> None:
+    run.environ["PATH"] = ""
+    assert "was not found here" in run("install", "cursor").err
+    (run.folder / ".claude").mkdir()
+    assert "was not found here" not in run("install", "claude-code").err
+
+
+def test_a_project_of_cursors_and_back(run: CommandLine) -> None:
+    project = run.folder / "project"
+    project.mkdir()
+    said = run("install", "cursor", "--project", str(project), "--tab-edits").err
+    assert str(project / ".cursor" / "hooks.json") in said and "if it is committed" in said
+    assert not (run.folder / ".cursor").exists()
+    run("install", "cursor")
+    assert f"harness uninstall cursor --project {project}" in run("uninstall", "cursor").err
+    assert (run.home.capture / "capture.sh").exists()
+    assert "are gone" in run("uninstall", "cursor", "--project", str(project)).err
+    assert list(project.iterdir()) == []
+    assert not run.home.capture.exists()
+
+
+@pytest.mark.parametrize("option", [("--project", "."), ("--tab-edits",)])
+def test_options_that_an_agent_lacks_are_wrong_usage(
+    run: CommandLine, option: tuple[str, ...]
+) -> None:
+    ran = run("install", "codex", *option)
+    assert (ran.code, ran.out) == (2, "")
+    assert option[0] in ran.err
+    assert not (run.folder / ".codex").exists()
+
+
+def test_a_refused_install_leaves_nothing_of_ours(run: CommandLine) -> None:
+    path = run.folder / FILES["codex"]
+    path.parent.mkdir()
+    path.write_text("{}")
+    path.chmod(0o444)
+    ran = run("install", "codex")
+    assert ran.code == 1 and "chmod u+w" in ran.err and ran.err.count("\n") == 1
+    assert not run.home.capture.exists() and not run.home.registrations.exists()
+
+
+def test_help_names_the_agents_and_their_files(run: CommandLine) -> None:
+    said = run("install", "--help").out
+    for word in ("claude-code", "codex", "cursor", "settings.json", "hooks.json", "--tab-edits"):
+        assert word in said

@@ -29,6 +29,7 @@ enabled = false
 
 [features]
 multi_agent = true
+{features}
 
 [model_providers.scripted]
 name = "scripted"
@@ -51,6 +52,7 @@ class Codex:
     url: str
     model: str = "gpt-5.5"
     extra: str = ""
+    features: str = ""
 
     def __post_init__(self) -> None:
         self.project.mkdir(parents=True)
@@ -62,7 +64,8 @@ class Codex:
 
     def configure(self) -> None:
         """Write config.toml."""
-        text = CONFIG.format(model=self.model, extra=self.extra, url=self.url, project=self.project)
+        words = {"model": self.model, "extra": self.extra, "features": self.features}
+        text = CONFIG.format(**words, url=self.url, project=self.project)
         (self.folder / "config.toml").write_text(text)
 
     @property

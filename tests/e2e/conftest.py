@@ -14,7 +14,7 @@ from scripted_model import ScriptedModel
 from tracer import Tracer
 
 # Tests of other clients, which say themselves when theirs is missing.
-OTHERS = ("test_codex.py", "test_cursor.py")
+OTHERS = ("test_codex.py", "test_codex_daemon.py", "test_cursor.py")
 MISSING = f"the real Claude Code is not at {CLAUDE}: run `make setup-e2e` (needs npm)"
 
 

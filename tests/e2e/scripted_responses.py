@@ -177,4 +177,6 @@ def _marker(body: Json) -> str:
 
 
 def _is_said(item: Mapping[str, Json]) -> bool:
+    if item.get("type") == "agent_message":  # what sub-agents (v2) and who started them write
+        return True
     return item.get("role") in ("user", "assistant") and item.get("type") == "message"

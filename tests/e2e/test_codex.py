@@ -1,92 +1,28 @@
-"""The real Codex (npm) against a scripted Responses API: turns, trust, plugin, same shapes."""
+"""The real Codex (npm) against a scripted Responses API: turns, trust, plugin."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import pytest
 
-from checkout import CLAUDE, ROOT
-from claude_client import Home, wait_until
+from checkout import ROOT
+from claude_client import wait_until
 from codex_client import BYPASS, CODEX, Codex, interrupt
-from harness_tracing.agents.codex.trust import trust
-from scenarios import SCRIPTS
-from scripted_model import ScriptedModel
-from scripted_responses import HANGS, Fails, Says, Server, call, custom, run, says, text
-from tracer import Tracer, Tree
+from codex_scripts import RESPONSES
+from harness_tracing.agents.codex.trust import content_hash_of, trust
+from scripted_responses import Server
+from tracer import Tree
 
 pytestmark = pytest.mark.skipif(
     not CODEX.exists(), reason=f"no Codex at {CODEX}: run `make setup-e2e`"
 )
-
-PATCH = """*** Begin Patch
-*** Update File: pricing.py
-@@
--def total(n, p):
-+def total(n, price):
-*** End Patch"""
-CODE = """const a = await tools.exec_command({cmd: "cat pricing.py"});
-const b = await tools.exec_command({cmd: "exit 3"});
-text(a.output); text(String(b.exit_code));"""
-AGENT_ID = re.compile(r'agent_id\\*": ?\\*"([0-9a-f-]{36})')
-
-
-def waits_for_agent(body: Any) -> Says:
-    """Wait for the sub-agent that the thread's tools named last."""
-    ids = AGENT_ID.findall(json.dumps(body["input"]))
-    return says(call("wait_agent", "multi_agent_v1", targets=ids[-1:], timeout_ms=20_000))
-
-
-RESPONSES = {
-    "simple": (says(text("Nothing to change.")),),
-    "again": (says(text("Still nothing to change.")),),
-    "tool_cycle": (
-        says(text("I read it first."), run("cat pricing.py")),
-        says(custom("apply_patch", PATCH)),
-        says(run("python3 -m compileall -q pricing.py")),
-        says(text("The name is better now.")),
-    ),
-    "parallel": (
-        says(run("sleep 0.4; echo one"), run("echo two"), run("sleep 0.2; exit 4")),
-        says(text("All three are done.")),
-    ),
-    "failing": (
-        says(run("echo broken >&2; exit 3")),
-        says(custom("apply_patch", PATCH.replace("total", "nothing"))),
-        says(call("frobnicate", level=3)),
-        says(text("All of that failed.")),
-    ),
-    "code_mode": (says(custom("exec", CODE)), says(text("The cell is done."))),
-    "delegates": (
-        says(
-            call(
-                "spawn_agent",
-                "multi_agent_v1",
-                message="Report. [[child]]",
-                agent_type="default",
-            )
-        ),
-        waits_for_agent,
-        says(text("The report is in.")),
-    ),
-    "child": (says(run("ls")), says(text("Child: one file."))),
-    "compaction": (
-        says(run("cat pricing.py"), tokens=(9000, 6000)),
-        says(run("ls"), tokens=(21_000, 6000)),
-        says(text("Summary: read it. [[compaction]]"), tokens=(21_100, 6000)),
-        says(text("Done after the compaction."), tokens=(5000, 0)),
-    ),
-    "error": (says(run("ls")), Fails(400)),
-    "slow": (says(run("sleep 25")), says(text("Not interrupted."))),
-    "hanging": (HANGS,),
-}
 
 
 @pytest.fixture
@@ -172,9 +108,18 @@ def test_code_mode_shows_the_calls_below_their_cell(codex: Codex, server: Server
     assert [span["harness.tool.status"] for span in below] == ["ok", "error"]
 
 
-def test_a_sub_agent_is_below_the_call_that_started_it(codex: Codex, server: Server) -> None:
-    thread = codex.exec("Please. [[delegates]]")
-    tree = traced(codex, server, thread, ["completed"], "delegates", "child")
+@pytest.mark.parametrize(
+    ("features", "marker"),
+    [("", "delegates"), ("multi_agent_v2 = true", "delegates_v2")],
+    ids=["v1", "v2"],
+)
+def test_a_sub_agent_is_below_the_call_that_started_it(
+    codex: Codex, server: Server, features: str, marker: str
+) -> None:
+    codex.features = features
+    codex.configure()
+    thread = codex.exec(f"Please. [[{marker}]]")
+    tree = traced(codex, server, thread, ["completed"], marker, "child")
     (agent,) = tree.of_type("subagent")
     parent = tree.parent(agent)
     assert parent is not None and parent["tool.id"] == server.log[0]["tools"][0]["id"]
@@ -276,7 +221,9 @@ def test_trust_is_lost_with_a_change_of_the_time_limit(codex: Codex) -> None:
     assert trust(codex.folder).state == "trust lost"
 
 
-def test_the_plugin_traces_and_its_folder_stays_as_it_is(tmp_path: Path, server: Server) -> None:
+@pytest.fixture
+def plugin(tmp_path: Path, server: Server) -> Codex:
+    """A home with our plugin, as Codex installs it."""
     codex = Codex(tmp_path / "home", server.url)
     for words in (
         ("marketplace", "add", str(ROOT)),
@@ -284,15 +231,44 @@ def test_the_plugin_traces_and_its_folder_stays_as_it_is(tmp_path: Path, server:
     ):
         done = codex.start("plugin", *words)
         assert done.wait(60) == 0, done.communicate()
-    assert trust(codex.folder).state == "untrusted"
-    codex.trust_hooks()
-    assert trust(codex.folder).state == "trusted"
-    (folder,) = (codex.folder / "plugins" / "cache").glob("*/codex-tracing/*")
-    before = _digest(folder)
-    thread = codex.exec("Please. [[tool_cycle]]", bypass=False)
-    traced(codex, server, thread, ["completed"], "tool_cycle")
-    assert _digest(folder) == before
-    assert trust_states(codex) == {"trusted"}
+    return codex
+
+
+def plugin_folder(codex: Codex) -> Path:
+    (found,) = (codex.folder / "plugins" / "cache").glob("*/codex-tracing/*")
+    return found
+
+
+def test_the_plugin_traces_and_its_folder_stays_as_it_is(plugin: Codex, server: Server) -> None:
+    assert trust(plugin.folder).state == "untrusted"
+    plugin.trust_hooks()
+    assert trust(plugin.folder).state == "trusted"
+    before = _digest(plugin_folder(plugin))
+    thread = plugin.exec("Please. [[tool_cycle]]", bypass=False)
+    traced(plugin, server, thread, ["completed"], "tool_cycle")
+    assert _digest(plugin_folder(plugin)) == before
+    assert trust_states(plugin) == {"trusted"}
+
+
+def test_a_change_in_the_plugins_folder_is_told_as_codex_has_it(plugin: Codex) -> None:
+    folder = plugin_folder(plugin)
+
+    def content() -> set[str]:
+        return {hook["currentHash"].partition("/")[2] for hook in plugin.hooks()}
+
+    plugin.trust_hooks()
+    assert content() == {content_hash_of(folder)}
+    (folder / "vendor" / "__pycache__").mkdir()
+    (folder / "vendor" / "__pycache__" / "x.pyc").touch()
+    assert (trust_states(plugin), trust(plugin.folder).state) == ({"trusted"}, "trusted")
+    # Codex orders by parts of a path: this one comes behind all in `vendor`.
+    (folder / "vendor-x").write_text("new")
+    assert (trust_states(plugin), trust(plugin.folder).state) == ({"modified"}, "trust lost")
+    assert content() == {content_hash_of(folder)}
+    plugin.trust_hooks()
+    assert (trust_states(plugin), trust(plugin.folder).state) == ({"trusted"}, "trusted")
+    (folder / "link").symlink_to("README.md")
+    assert (plugin.hooks(), trust(plugin.folder).state) == ([], "trust lost")
 
 
 def _digest(folder: Path) -> dict[str, str]:
@@ -301,59 +277,3 @@ def _digest(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-# --- the same work, two agents ---------------------------------------------------------------
-
-
-@pytest.mark.skipif(not CLAUDE.exists(), reason="no Claude Code: run `make setup-e2e`")
-def test_the_same_work_gives_trees_of_the_same_shape(codex: Codex, tmp_path: Path) -> None:
-    thread = codex.exec("Please. [[tool_cycle]]")
-    of_codex = Tree(codex.spans(thread))
-    with ScriptedModel(SCRIPTS) as model:
-        home = Home.fresh(tmp_path / "claude", model.url)
-        tracer = Tracer(home)
-        tracer.install()
-        tracer.run("install", "claude-code")
-        home.prompt("Please. [[tool_cycle]]", session_id="11111111-2222-4333-8444-555555555555")
-        tracer.flush()
-        of_claude = Tree(tracer.spans("11111111-2222-4333-8444-555555555555"))
-    assert _shape(of_codex) == _shape(of_claude) != []
-    same = ("harness.turn.status", "harness.turn.number", "openinference.span.kind")
-    for attribute in same:
-        assert of_codex.turns[0][attribute] == of_claude.turns[0][attribute]
-
-
-@pytest.mark.skipif(not CLAUDE.exists(), reason="no Claude Code: run `make setup-e2e`")
-def test_filters_work_without_knowing_the_agent(codex: Codex, tmp_path: Path) -> None:
-    session_id = "11111111-2222-4333-8444-666666666666"
-    thread = codex.exec("Please. [[failing]]")
-    failed = codex.exec("Please. [[error]]")
-    codex.spans(thread)
-    with ScriptedModel(SCRIPTS) as model:
-        home = Home(codex.home, model.url)
-        shutil.copytree(codex.project, home.project)
-        codex.harness("install", "claude-code")
-        home.prompt("Please. [[tool_failure]]", session_id=session_id)
-        codex.spans(session_id)
-    tools = "attributes.harness.span.type = 'tool' and status_code = 'ERROR'"
-    assert _found(codex, thread, tools) == 3
-    assert _found(codex, session_id, tools) > 3
-    turns = "kind = 'LLM' and attributes.harness.turn.status = 'completed'"
-    assert [_found(codex, each, turns) for each in (thread, session_id, failed)] == [1, 1, 0]
-    assert {each["agent"] for each in codex.sessions()} == {"codex", "claude-code"}
-
-
-def _found(codex: Codex, session_id: str, expression: str) -> int:
-    """How many spans of a session a filter finds."""
-    words = ("--session-id", session_id, "--filter", expression, "--stdout")
-    return len(json.loads(codex.harness("spans", "export", *words).stdout))
-
-
-def _shape(tree: Tree) -> list[tuple[str, Optional[str], str]]:
-    """Each span as its type, its parent's and its kind, in order."""
-    found = []
-    for span in tree.spans:
-        parent = tree.parent(span)
-        found.append((span.type, parent.type if parent else None, span.kind))
-    return found

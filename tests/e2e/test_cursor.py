@@ -270,3 +270,25 @@ def test_hooks_in_user_project_and_claude_settings_tell_everything_once(cursor: 
     assert len([span for span in spans if span.type == "turn"]) == 2
     listed = json.loads(cursor.harness("sessions", "list", "--json"))
     assert [(each["agent"], each["session_id"]) for each in listed] == [("cursor", session)]
+
+
+def test_user_and_project_registered_alike_tell_everything_once_with_tabs_among_them(
+    cursor: Cursor,
+) -> None:
+    version = ("--agent-version", "2.7.0", "--tab-edits")
+    cursor.harness("install", "cursor", *version)
+    cursor.harness("install", "cursor", "--project", str(cursor.project), *version)
+    files = [folder / ".cursor" / "hooks.json" for folder in (cursor.home, cursor.project)]
+    hooks = [json.loads(file.read_text())["hooks"] for file in files]
+    assert hooks[0] == hooks[1] and "afterTabFileEdit" in hooks[0]
+    capture = cursor.home / ".arize" / "harness" / "capture" / "capture.sh"
+    capture.write_text('echo "$2" >>"$HOME/ran"\n' + capture.read_text())
+
+    session, _ = cursor.run(f"work {cursor.project / 'a.py'}")
+
+    ran = (cursor.home / "ran").read_text().split()
+    # The runtime runs the same line of both files.
+    assert [ran.count(event) for event in ("beforeSubmitPrompt", "stop", "preToolUse")] == [2, 2, 8]
+    spans = cursor.spans(session)
+    assert tools(spans) == [("Read", "ok"), ("Write", "ok"), ("Shell", "ok"), ("Shell", "error")]
+    assert len([span for span in spans if span.type == "turn"]) == 1

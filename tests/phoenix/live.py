@@ -9,11 +9,13 @@ from pathlib import Path
 
 from checkout import CLAUDE, PLUGIN
 from claude_client import Home
+from codex_client import CODEX
 from scenarios import SCRIPTS, SUMMARY
 from scripted_model import ScriptedModel
 from tracer import Tracer
 
 MISSING = f"the real Claude Code is not at {CLAUDE}: run `make setup-e2e` (needs npm)"
+NO_CODEX = f"the real Codex is not at {CODEX}: run `make setup-e2e` (needs npm)"
 PROMPTS = (
     "Add a discount code SAVE25: 25 % off the goods. [[tool_cycle]]",
     "Have the module surveyed twice. [[subagent_parallel]]",

@@ -10,6 +10,8 @@ from harness_tracing.prices import PriceTable
 
 Json = Any
 Attributes = Mapping[str, Json]
+# How Codex's configuration names the scripted server.
+UNLISTED = "scripted"
 
 
 def reasons(span: Attributes, calls: Iterable[Attributes]) -> list[str]:
@@ -24,6 +26,8 @@ def reasons(span: Attributes, calls: Iterable[Attributes]) -> list[str]:
         found.append("hour-long cache writes")
     if any("llm.token_count.completion" not in call for call in calls):
         found.append("unfinished call")
+    if any(call.get("llm.provider") == UNLISTED for call in calls):
+        found.append("a provider without a price list")
     if {call.get("llm.model_name") for call in calls} != {span.get("llm.model_name")}:
         found.append("another model")
     return found

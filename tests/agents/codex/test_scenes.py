@@ -424,7 +424,8 @@ def test_a_sub_agent_whose_rollout_is_not_found_leaves_a_gap() -> None:
 # -- tools
 
 
-def test_a_wait_for_approval_belongs_to_the_same_command() -> None:
+@pytest.mark.parametrize("registered", [1, 2])
+def test_a_wait_for_approval_belongs_to_the_same_command(registered: int) -> None:
     scene = Scene()
     scene.begin(1)
     for call_id, command in (("call_1", "make"), ("call_2", "rm x")):
@@ -434,10 +435,11 @@ def test_a_wait_for_approval_belongs_to_the_same_command() -> None:
             tool_input={"command": command},
         )  # fmt: skip
     scene.call(3, "resp_1")
-    scene.hook(
-        4, "PermissionRequest", turn_id="t1", tool_name="Bash",
-        tool_input={"command": "make", "description": "Build"},
-    )  # fmt: skip
+    for _ in range(registered):
+        scene.hook(
+            4, "PermissionRequest", turn_id="t1", tool_name="Bash",
+            tool_input={"command": "make", "description": "Build"},
+        )  # fmt: skip
     took = {"secs": 2, "nanos": 0}
     for call_id, at in (("call_2", 5), ("call_1", 10)):
         scene.item(
