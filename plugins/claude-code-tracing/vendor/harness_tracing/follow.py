@@ -37,11 +37,13 @@ class Position:
 class Follower:
     """The files of one session. `positions` is what a later reader goes on from.
 
-    `latest_ns` is when one of them last grew, as far as that was seen.
+    `latest_ns` is when one of them last grew, as far as that was seen. At most `chunk_bytes` of a
+    file are read at once, but for a line that is longer.
     """
 
     positions: dict[str, Position] = field(default_factory=dict)
     latest_ns: int = 0
+    chunk_bytes: int = CHUNK_BYTES
     _stats: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _once: set[str] = field(default_factory=set)
     _listings: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -92,10 +94,10 @@ class Follower:
                 position.offset = 0
             position.path = file.path
             stream.seek(position.offset)
-            content = stream.read(CHUNK_BYTES)
+            content = stream.read(self.chunk_bytes)
             items = self._whole_lines(file.key, position, content, reader)
             position.head, position.tail = _digests(stream, position.offset)
-        if len(content) < CHUNK_BYTES:
+        if len(content) < self.chunk_bytes:
             self._stats[file.key] = stamp
         return items
 
@@ -120,7 +122,7 @@ class Follower:
         self, key: str, position: Position, content: bytes, reader: Reader
     ) -> list[Item]:
         """A line longer than a chunk: read on to its end, once that is written."""
-        if len(content) < CHUNK_BYTES:
+        if len(content) < self.chunk_bytes:
             return []
         with Path(position.path).open("rb") as stream:
             stream.seek(position.offset)

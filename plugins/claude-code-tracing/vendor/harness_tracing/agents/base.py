@@ -107,11 +107,35 @@ class Changes:
     turns: tuple[TurnChange, ...] = ()
 
 
+@dataclass(frozen=True)
+class HistorySession:
+    """A session that an agent keeps on disk: its own file, and when that last changed.
+
+    `cwd` is where it began, as far as the file says so in its first lines; `folder` is the name
+    of the agent's folder for the project, which is made of its path. `parts` are files of its
+    sub-agents and the like, where only their own first lines say whose they are.
+    """
+
+    session_id: str
+    path: str
+    modified_ns: int
+    cwd: Optional[str] = None
+    folder: str = ""
+    parts: tuple[str, ...] = ()
+
+
+History = Callable[[Mapping[str, str], Optional[int]], Iterable[HistorySession]]
+"""Environment in, and Unix ns: the sessions on disk that changed since then, in any order."""
+
+
 class Reader(Protocol):
     """A pure state machine: items in, changes out. It touches no file and no clock."""
 
     skipped_lines: tuple[bytes, ...]
     """How lines begin that the reader has no use for: they need not be parsed."""
+
+    def begin(self, path: str, parts: Sequence[str] = ()) -> None:
+        """The session's own file is known, without a hook that named it; and those of parts."""
 
     def feed(self, item: Item) -> None:
         """Take one item in. Never raises on what an agent may write."""
@@ -168,7 +192,9 @@ class Machine:
     """Where a registration goes: the user's variables and home folder, and what is ours.
 
     `command` gives the line for an event; below `records` lies what uninstalling restores.
-    `version` is that of the agent where it matters and somebody knows it.
+    `version` is that of the agent where it matters and somebody knows it. `project` is the
+    folder whose own configuration is meant, None: the user's. `tab_edits`: whether the edits of
+    inline completion are wanted too, None: as it is.
     """
 
     environ: Mapping[str, str]
@@ -176,6 +202,8 @@ class Machine:
     records: Path
     command: Callable[[str], str]
     version: Optional[str] = None
+    project: Optional[Path] = None
+    tab_edits: Optional[bool] = None
 
 
 @dataclass(frozen=True)
@@ -216,6 +244,11 @@ class Agent:
     `own_shell`: how our line has to look, see `capture.hook_command`. `registration` puts our
     hooks into the agent's own configuration; `hint` says what the user has to do besides.
     `version_command` tells the installed version, where the registration depends on it.
+    `program` is what it is started with, `folder` where its files lie below the user's home;
+    `takes` are the options of `harness install` that only some agents have, `optional_events`
+    those registered only when asked for. `learned_on` are the versions all this was learned on,
+    `supported_versions` the oldest it is taken from.
+    `history` lists the sessions it keeps on disk.
     """
 
     name: str
@@ -236,3 +269,9 @@ class Agent:
     registration: Optional[Callable[[Machine], Registration]] = None
     hint: Callable[[Machine], tuple[str, ...]] = _no_hint
     version_command: tuple[str, ...] = ()
+    program: str = ""
+    folder: str = ""
+    takes: tuple[str, ...] = ()
+    optional_events: tuple[Event, ...] = ()
+    learned_on: str = ""
+    history: Optional[History] = None

@@ -93,14 +93,20 @@ if [ -z "$h_session" ] || [ -n "$h_foreign" ]; then
     for h_word in $h_head; do
         # A quote in the state's name keeps it apart from every word.
         case $h_seen$h_word in
-        session_id | conversation_id) h_seen='key"' h_found=$h_word ;;
+        session_id | conversation_id | sessionId | hookEventName | timestamp)
+            h_seen='key"' h_found=$h_word
+            ;;
         'key":' | 'key" :' | 'key": ' | 'key" : ') h_seen='value"' ;;
         'value"'*)
             h_seen=
-            case $h_found in
-            "$h_key") h_session=${h_session:-$h_word} && break ;;
-            # Cursor's name for it: started within Claude Code, it hands on the variable.
-            conversation_id) return 0 ;;
+            case $h_agent,$h_found in
+            *,"$h_key")
+                # Another agent within Claude Code, or the other way round, hands on variables.
+                [ "${h_session:-$h_word}" = "$h_word" ] || return 0
+                h_session=$h_word && break
+                ;;
+            # Cursor's name for it; Claude Code writes none of what Copilot and VS Code do.
+            *,conversation_id | claude-code,*) return 0 ;;
             esac
             ;;
         *) h_seen= ;;

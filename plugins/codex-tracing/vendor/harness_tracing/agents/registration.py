@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -43,7 +43,8 @@ class HooksFile:
     `grouped`: an event's list holds groups with handlers in them, not handlers. `fresh` is what
     a new file holds besides. `refuses` says why the agent would not read a file's text, given
     its nodes; `bom`: whether it takes a byte order mark. `notes` are for the user. `typed`: a
-    handler says that it is a command.
+    handler says that it is a command. `beside` are files whose hooks the agent runs as well.
+    `undo` gives the command that takes our hooks out of another such file.
     """
 
     agent: str
@@ -57,16 +58,18 @@ class HooksFile:
     refuses: Callable[[str, Node], Optional[str]] = lambda text, root: None
     notes: tuple[str, ...] = ()
     typed: bool = True
+    beside: tuple[Path, ...] = ()
+    undo: Callable[[Path], str] = lambda path: "harness uninstall"
 
     # --- what a Registration is asked for
 
     def install(self) -> Outcome:
         """Put our hooks in; RegistrationError, with nothing touched, where that cannot be."""
-        folder = self.machine.records / self.agent
+        folder = _Record.folder(self.machine.records, self.agent, self.path)
         record, content = _Record.read(folder), _read(self.path)
         text = self._text(content)
         if self._found(text) == self._wanted():
-            return Outcome(self.path, False, self.notes)
+            return Outcome(self.path, False, self._notes_now())
         if record is not None and record.still_there(self.path, content):
             before = record.before if record.existed else None
         else:
@@ -74,43 +77,79 @@ class HooksFile:
         base = _decode(before or b"", self.path)
         written = _encode(self._with(base), before or b"")
         self._check(_decode(written, self.path))
+        _check_writable(self.path)
         made_folder = not self.path.parent.exists() or bool(record and record.made_folder)
         existed = before is not None
         _Record(str(self.path), existed, _hash(written), before or b"", made_folder).write(folder)
         if content is not None and not (folder / "backup").exists():
             _write(folder / "backup", content)
-        _write(self.path, written)
-        return Outcome(self.path, True, self.notes)
+        try:
+            _write(self.path, written)
+        except RegistrationError:
+            if record is None:
+                _Record.remove(folder)
+            raise
+        return Outcome(self.path, True, self._notes_now())
 
     def uninstall(self) -> Outcome:
         """Take our hooks out: the file as it was, or without them where it changed since."""
-        folder = self.machine.records / self.agent
+        folder = _Record.folder(self.machine.records, self.agent, self.path)
         record, content = _Record.read(folder), _read(self.path)
         if content is None:
             _Record.remove(folder)
-            return Outcome(self.path, False)
-        if record is not None and record.still_there(self.path, content):
-            restored: Optional[bytes] = record.before if record.existed else None
-        else:
-            text = self._text(content)
-            restored = _encode(self._without(text), content)
-            made_by_us = record is not None and not record.existed
-            if made_by_us and self._scan(self._text(restored)).value in ({}, dict(self.fresh)):
-                restored = None
+            return Outcome(self.path, False, self._left())
+        restored = self._restored(record, content)
         changed = restored != content
         if restored is None:
-            _real(self.path).unlink()
-            if record is not None and record.made_folder:
-                with suppress(OSError):  # not empty
-                    self.path.parent.rmdir()
+            _remove(self.path, record is not None and record.made_folder)
         elif changed:
+            _check_writable(self.path)
             _write(self.path, restored)
         _Record.remove(folder)
-        return Outcome(self.path, changed)
+        return Outcome(self.path, changed, self._left())
+
+    def _restored(self, record: Optional[_Record], content: bytes) -> Optional[bytes]:
+        """What the file has to hold without us; None: it was not there before us."""
+        if record is not None and record.still_there(self.path, content):
+            return record.before if record.existed else None
+        restored = _encode(self._without(self._text(content)), content)
+        made_by_us = record is not None and not record.existed
+        if made_by_us and self._scan(self._text(restored)).value in ({}, dict(self.fresh)):
+            return None
+        return restored
 
     def registered(self) -> bool:
         """Whether all our hooks stand in the file as they have to."""
         return self._found(self._text(_read(self.path))) == self._wanted()
+
+    def present(self, event: Optional[str] = None) -> bool:
+        """Whether any hook of ours, or that of one event, stands in the file."""
+        try:
+            found = self._found(self._text(_read(self.path)))
+        except RegistrationError:
+            return False
+        return any(event in (None, name) for name, _ in found)
+
+    # --- what the user is told besides
+
+    def _notes_now(self) -> tuple[str, ...]:
+        link = (f"{self.path} is a link: they stand in {_real(self.path)}.",)
+        twice = (
+            f"They stand in {path} too. {self.title} may run both; what is told twice is counted"
+            f" once, so nothing appears double. One is enough: {self.undo(path)}"
+            for path in self.beside
+            if path != self.path and replace(self, path=path).present()
+        )
+        return (*self.notes, *(link if _is_link(self.path) else ()), *twice)
+
+    def _left(self) -> tuple[str, ...]:
+        """Where else our hooks are still registered, and the command that takes them out."""
+        paths = dict.fromkeys((*self.beside, *recorded_paths(self.machine.records, self.agent)))
+        return tuple(
+            f"They are still in {path}; to take them out there: {self.undo(path)}"
+            for path in paths
+            if path != self.path and replace(self, path=path).present()
+        )
 
     # --- the text
 
@@ -227,6 +266,11 @@ class _Record:
     made_folder: bool = False
 
     @staticmethod
+    def folder(records: Path, agent: str, path: Path) -> Path:
+        """Where the record of one file lies: an agent may have several, in projects or homes."""
+        return records / agent / hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+
+    @staticmethod
     def read(folder: Path) -> Optional[_Record]:
         try:
             known = json.loads((folder / "record.json").read_bytes())
@@ -237,7 +281,6 @@ class _Record:
 
     def write(self, folder: Path) -> None:
         """Keep it, until uninstalling."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(folder / "before", self.before)
         known = asdict(self)
         del known["before"]
@@ -252,8 +295,15 @@ class _Record:
         for name in ("record.json", "before", "backup"):
             with suppress(OSError):
                 (folder / name).unlink()
-        with suppress(OSError):
-            folder.rmdir()
+        for emptied in (folder, folder.parent):
+            with suppress(OSError):
+                emptied.rmdir()
+
+
+def recorded_paths(records: Path, agent: str) -> list[Path]:
+    """The files of an agent that our hooks were put into and not taken out of."""
+    known = map(_Record.read, sorted((records / agent).glob("*")))
+    return [Path(record.path) for record in known if record is not None]
 
 
 def _hash(content: bytes) -> str:
@@ -292,7 +342,45 @@ def _read(path: Path) -> Optional[bytes]:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RegistrationError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise RegistrationError(
+            f"{path} cannot be read ({error.strerror or error}), so nothing was changed. It has to"
+            " be a file that you may read and write; then run this again"
+        ) from error
+
+
+def _is_link(path: Path) -> bool:
+    return path.is_symlink() or path.parent.is_symlink()
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a file that was made read-only: replacing it would go round that."""
+    real = _real(path)
+    try:
+        writable = not real.exists() or bool(real.stat().st_mode & 0o222)
+    except OSError:
+        writable = False
+    if not writable:
+        raise _unwritable(path, "it is read-only")
+
+
+def _unwritable(path: Path, why: str) -> RegistrationError:
+    real = _real(path)
+    where = f"{path} (a link to {real})" if real != path and _is_link(path) else str(path)
+    return RegistrationError(
+        f"{where} was left as it is: {why}. Allow writing (chmod u+w) and run this again; where a"
+        " tool manages the file, give that tool the lines that `harness hook-command AGENT EVENT`"
+        " prints"
+    )
+
+
+def _remove(path: Path, with_folder: bool) -> None:
+    try:
+        _real(path).unlink()
+    except OSError as error:
+        raise _unwritable(path, f"it cannot be removed ({error.strerror or error})") from error
+    if with_folder:
+        with suppress(OSError):  # not empty
+            path.parent.rmdir()
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -308,4 +396,4 @@ def _write(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise RegistrationError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise _unwritable(path, f"it cannot be written ({error.strerror or error})") from error

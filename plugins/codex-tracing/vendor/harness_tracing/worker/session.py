@@ -20,18 +20,8 @@ from harness_tracing import agents, spool
 from harness_tracing.agents.base import Agent, Changes, HookEvent, Item, Reader, TurnChange
 from harness_tracing.config import Settings
 from harness_tracing.follow import Follower, Position
-from harness_tracing.model import (
-    Gap,
-    Message,
-    ModelCall,
-    Repository,
-    Turn,
-    Usage,
-    step_id,
-    trace_id,
-)
+from harness_tracing.model import Gap, Message, Repository
 from harness_tracing.model import Session as StoredSession
-from harness_tracing.prices import Priced, PriceTable, price
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
 from harness_tracing.repository import read_repository
 from harness_tracing.spool import FolderWatch, SpoolFile
@@ -39,6 +29,7 @@ from harness_tracing.store import SessionChange, Settled, Store, TurnWrite, enqu
 from harness_tracing.worker.closing import close_lost
 from harness_tracing.worker.delivery import rehearse
 from harness_tracing.worker.presence import Session
+from harness_tracing.worker.pricing import Pricing, total
 from harness_tracing.worker.processes import is_running, started_at, was_running
 from harness_tracing.worker.settings import targets
 
@@ -107,6 +98,7 @@ class SessionWork:
         self._steady = SteadyClock()
         self.clock: Clock = clock or self._steady
         self.policy = Policy.of(settings)
+        self._pricing = Pricing(store, self.policy)
         self._targets, self._on_settled = targets(settings), on_settled
         self.reader: Reader
         self._follower = Follower()
@@ -115,8 +107,6 @@ class SessionWork:
         self._unread: set[str] = set()
         self._watch = FolderWatch(self.folder)
         self._repositories: dict[str, Repository] = {}
-        self._prices: Optional[PriceTable] = None
-        self._costs: dict[str, dict[str, Priced]] = {}
         self._session: Optional[StoredSession] = None
         self._pid: Optional[int] = None
         self._pid_started: Optional[int] = None
@@ -320,7 +310,7 @@ class SessionWork:
     def _turn_write(self, change: TurnChange) -> TurnWrite:
         turn = change.turn
         if change.final and self.store.is_final(turn.agent, turn.session_id, turn.turn_id):
-            return self._late_write(turn)
+            return self._pricing.late_write(turn)
         if turn.turn_id not in self._repositories:
             self._repositories[turn.turn_id] = read_repository(turn.cwd)
         found = self._repositories[turn.turn_id]
@@ -329,10 +319,10 @@ class SessionWork:
             branch=turn.repository.branch or found.branch,
             commit=found.commit,
         )
-        priced = self._cost(turn)
+        priced = self._pricing.of(turn)
         if change.final:
             self._repositories.pop(turn.turn_id, None)
-            self._costs.pop(turn.turn_id, None)
+            self._pricing.forget(turn.turn_id)
         if self._dropped:
             lost = Gap(f"{self._dropped} events of the session", "the spool outgrew its cap")
             turn = replace(turn, gaps=(*turn.gaps, lost))
@@ -340,26 +330,7 @@ class SessionWork:
         if self.settings.join_trace != "off":
             outer = self.settings.traceparent
             turn = replace(turn, traceparent=outer, join=self.settings.join_trace)
-        return TurnWrite(turn, change.final, _total(priced), priced.unpriced)
-
-    def _cost(self, turn: Turn) -> Priced:
-        """List price of the turn's calls so far."""
-        if self._prices is None:
-            self._prices = PriceTable.load()
-        costs = self._costs.setdefault(turn.turn_id, {})
-        for step in turn.steps:
-            if isinstance(step, ModelCall):
-                costs[step_id(step)] = price(step, self._prices)
-        return sum(costs.values(), Priced())
-
-    def _late_write(self, late: Turn) -> TurnWrite:
-        """Steps of a turn that is final already: they raise its totals."""
-        known = self.store.turn_by_trace_id(trace_id(late.agent, late.session_id, late.turn_id))
-        steps = {step_id(s): s for s in (*(known.steps if known else ()), *late.steps)}
-        priced = self._cost(replace(late, steps=tuple(steps.values())))
-        calls = (step.usage for step in steps.values() if isinstance(step, ModelCall))
-        late = redact_turn(replace(late, usage=sum(calls, Usage())), self.policy)
-        return TurnWrite(late, True, _total(priced), priced.unpriced)
+        return TurnWrite(turn, change.final, total(priced), priced.unpriced)
 
     def _let_go(self, idle: bool) -> None:
         """Remove the events taken in, once every turn they belong to is final in the store."""
@@ -402,7 +373,3 @@ class SessionWork:
     def has_open_turn(self) -> bool:
         """Whether a turn is not told as final yet."""
         return self.reader.open_since_ns() is not None
-
-
-def _total(priced: Priced) -> Optional[float]:
-    return None if priced.cost is None else priced.cost.total

@@ -38,7 +38,9 @@ AGENTS: dict[
     "cursor": (None, None, None, (), "conversation_id", ("stop", "sessionEnd")),
 }
 # Cursor's key for the session: in a payload for another agent's hook it tells who runs it.
-FOREIGN_KEY = "conversation_id"
+# Copilot and VS Code run Claude Code's hooks, and write what Claude Code does not.
+FOREIGN_KEYS = ("conversation_id",)
+FOREIGN_TO_CLAUDE = ("sessionId", "hookEventName", "timestamp")
 COMMON = "_common"
 HEAD_BYTES = 4096
 SESSION_ID_LENGTH = 128
@@ -167,8 +169,10 @@ def capture(agent: str, event: str, env: Mapping[str, str], read: Callable[[], b
         return
     payload = read()
     if elsewhere or not named:
-        found, value = first_key(payload, (key, FOREIGN_KEY)) or (key, "")
-        if found != key:
+        others = FOREIGN_KEYS + (FOREIGN_TO_CLAUDE if agent == "claude-code" else ())
+        found, value = first_key(payload, (key, *others)) or (key, "")
+        # Another agent within Claude Code, or the other way round, hands on variables.
+        if found != key or (named and value and value != named):
             return
         named = named or value
     session = session_of(named)

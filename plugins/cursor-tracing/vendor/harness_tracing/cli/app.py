@@ -15,6 +15,7 @@ _COMMANDS = {
     "exec": ("harness_tracing.cli.exec", "exec_"),
     "flush": ("harness_tracing.cli.flush", "flush"),
     "hook-command": ("harness_tracing.cli.installation", "hook_command"),
+    "import": ("harness_tracing.cli.history", "import_"),
     "install": ("harness_tracing.cli.registration", "install"),
     "outbox": ("harness_tracing.cli.outbox", "outbox"),
     "projects": ("harness_tracing.cli.projects", "projects"),

@@ -36,7 +36,7 @@ from harness_tracing.store import SessionRow, TurnRow
 _GUIDES = "dim"
 # Claude Code wraps what it tells the model about a failed tool.
 _OPENING_TAG = re.compile(r"^<\w+>\s*")
-_CAUSES = {"task_notification": "a background task ended"}
+_CAUSES = {"task_notification": "a background task ended", "tab": "inline completion"}
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,10 @@ class ClaudeReader:
         state = restored(snapshot, State, project)
         return cls(state or State(session_id=session_id, project=project))
 
+    def begin(self, path: str, parts: Sequence[str] = ()) -> None:
+        """The transcript is known, without a hook that named it."""
+        self._r.state.transcript = path
+
     # -- items in
 
     def feed(self, item: Item) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from harness_tracing.agents.base import Agent, Machine, Reader, Registration
-from harness_tracing.agents.cursor.events import EVENTS
+from harness_tracing.agents.base import Agent, HistorySession, Machine, Reader, Registration
+from harness_tracing.agents.cursor.events import EVENTS, TAB_EVENTS
 
 
 def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
@@ -28,6 +28,12 @@ def _registration(machine: Machine) -> Registration:
     return registration(machine, AGENT.title, AGENT.events)
 
 
+def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
+    from harness_tracing.agents.cursor.history import sessions
+
+    return sessions(env, since_ns)
+
+
 AGENT = Agent(
     name="cursor",
     title="Cursor",
@@ -38,26 +44,37 @@ AGENT = Agent(
     pid_variable=None,
     project_variable="CURSOR_PROJECT_DIR",
     foreign_variables=(),
-    supported_versions="1.7",
+    supported_versions="1.7 (six events), 2.7 (all)",
     reader=_reader,
     settings_env=_settings_env,
     session_key="conversation_id",
     own_shell=True,
     registration=_registration,
     version_command=("cursor", "--version"),
+    history=_history,
+    program="cursor",
+    folder=".cursor",
+    learned_on="2.7 (IDE), SDK 1.0.32",
+    takes=("project", "tab_edits"),
+    optional_events=TAB_EVENTS,
     docs={
         "read from": "hooks, transcript",
         "turns": "exact",
         "model calls": "no",
         "tokens": "per turn, where reported",
+        "reasoning tokens": "no",
         "cost": "no",
+        "failed requests": "no",
         "thinking": "yes",
         "tools": "exact",
+        "MCP server of a tool": "yes",
         "exit codes": "from 2.7 on",
         "permission waits": "no",
         "sub-agents": "with their tools",
         "compaction": "that it happened",
+        "messages while it runs": "in the IDE",
         "interruption": "yes",
+        "inline completion": "edits, if asked for",
         "without the agent's files": "nearly all",
     },
 )

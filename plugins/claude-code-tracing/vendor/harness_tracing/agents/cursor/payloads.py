@@ -36,6 +36,8 @@ OF_TOOLS = (
     "beforeReadFile",
     "afterFileEdit",
 )
+TAB_EDIT = "afterTabFileEdit"
+_EDITORS = {TAB_EDIT: "TabWrite"}
 _NO_EDITS = ("Read", "Grep", "List", "ReadLints", "Delete", "Glob")
 _INTERRUPTED = ("aborted", "interrupted", "cancelled", "canceled")
 
@@ -155,7 +157,7 @@ def _by_subject(event: str, at_ns: int, payload: Payload) -> Optional[ToolEvent]
     else:
         path = text(payload.get("file_path"))
         read = event == "beforeReadFile"
-        name, kind = ("Read", READ) if read else ("Write", EDIT)
+        name, kind = ("Read", READ) if read else (_EDITORS.get(event, "Write"), EDIT)
         made = ToolEvent(event, at_ns, name, kind, path or "", input=_known(file_path=path))
         content = payload.get("content")
         made.content = content if read and isinstance(content, str) else None

@@ -53,12 +53,17 @@ class Call:
         ends = [e.at_ns for e in named if not e.begins]
         return min(starts or ends), max(ends) if ends else None
 
-    def distance(self, event: ToolEvent) -> tuple[int, bool, int]:
-        """How far an event without an id is from this call: outside it, told before, how late."""
+    def distance(self, event: ToolEvent) -> tuple[bool, int, bool, int]:
+        """How far an event without an id is from this call.
+
+        Whether it took another time, then how far outside, whether told before, how late.
+        """
         start, end = self.span
+        took = {e.duration_ns for e in self.events if e.tool_use_id is not None} - {None}
+        other = event.duration_ns is not None and bool(took) and event.duration_ns not in took
         outside = max(0, start - event.at_ns, event.at_ns - (end or event.at_ns))
         told = any(e.event == event.event for e in self.events)
-        return outside, told, abs(event.at_ns - start)
+        return other, outside, told, abs(event.at_ns - start)
 
 
 About = tuple[Optional[str], ...]
@@ -124,6 +129,10 @@ def _of_loose(loose: list[ToolEvent], known: list[Call]) -> list[Call]:
         if known:
             at = bisect_right(starts, event.at_ns)
             near = known[max(0, at - NEAR) : at + NEAR]
+            # The same command twice may be two calls; the same edit at the same moment is one.
+            told = (each for call in near for each in call.events)
+            if event.edits is not None and any(_repeats(each, event) for each in told):
+                continue
             min(near, key=lambda call: call.distance(event)).events.append(event)
         elif any(_repeats(told, event) for call in own[-NEAR:] for told in call.events):
             continue

@@ -36,6 +36,8 @@ from harness_tracing.model import Message, ToolCall
 MAIN = "main"
 _THREAD = "thread:"
 _DAY = "day:"
+_WITHOUT_END = {"ended": "the session ended", "imported": "the rollout ends before it"}
+ARCHIVE = "archived_sessions"
 
 
 class CodexReader:
@@ -52,6 +54,12 @@ class CodexReader:
         """A reader that goes on from a snapshot; from the beginning when it has no use of it."""
         state = restored(snapshot, State, project)
         return cls(state or State(session_id=session_id, project=project))
+
+    def begin(self, path: str, parts: Sequence[str] = ()) -> None:
+        """The main thread's rollout and its sub-agents' are known, without a hook."""
+        self._r.main.path = path
+        for part in parts:
+            self._r.note_path(part)
 
     # -- items in
 
@@ -117,7 +125,7 @@ class CodexReader:
     def close(self, at_ns: int, why: str) -> None:
         """The session is over: whatever is open ends at its last evidence."""
         r = self._r
-        told = "the session ended" if why == "ended" else "Codex ended without writing it"
+        told = _WITHOUT_END.get(why, "Codex ended without writing it")
         if r.state.ended_ns is None and why == "died" and r.state.turns:
             r.state.ended_ns = max(turn.last_ns for turn in r.state.turns.values())
             r.state.end_reason = why
@@ -240,6 +248,8 @@ class CodexReader:
         if anchor is None or not missing or len(PurePath(anchor).parents) < 5:
             return []
         sessions = PurePath(anchor).parents[3]
+        if PurePath(anchor).parent.name == ARCHIVE:
+            sessions = PurePath(anchor).parents[1] / "sessions"
         return sorted({str(sessions / day) for t in missing for day in _days(t.thread_id)})
 
     def open_since_ns(self) -> Optional[int]:

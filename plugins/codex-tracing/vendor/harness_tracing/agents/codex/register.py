@@ -7,6 +7,7 @@ touched by Codex alone, which keeps the user's trust there.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Optional
@@ -17,6 +18,11 @@ from harness_tracing.agents.registration import HooksFile
 
 TOP_LEVEL = ("hooks", "description")
 _HOOKS_TABLE = re.compile(r"^[ \t]*\[\[?[ \t]*hooks\.(?!state\b)", re.MULTILINE)
+_PLUGIN = re.compile(
+    r"""^[ \t]*\[plugins\.["'](codex-tracing@[^"']+)["']\][^\n]*\n(?:(?![ \t]*\[)[^\n]*\n)*?"""
+    r"""[ \t]*enabled[ \t]*=[ \t]*true""",
+    re.MULTILINE,
+)
 HANDLER_TYPES = ("command", "prompt", "agent")
 
 
@@ -30,20 +36,33 @@ def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> Hoo
     """The registration in ``hooks.json``."""
     path = codex_home(machine.environ, machine.user_home) / "hooks.json"
     notes = _notes(path.with_name("config.toml"))
-    return HooksFile("codex", title, path, events, machine, bom=False, refuses=_unread, notes=notes)
+    return HooksFile(
+        "codex", title, path, events, machine, bom=False, refuses=_unread, notes=notes, undo=_undo
+    )
+
+
+def _undo(path: Path) -> str:
+    return f"CODEX_HOME={shlex.quote(str(path.parent))} harness uninstall codex"
 
 
 def _notes(config: Path) -> tuple[str, ...]:
     try:
-        has_hooks = _HOOKS_TABLE.search(config.read_text(encoding="utf-8"))
+        text = config.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ()
-    if has_hooks is None:
-        return ()
-    return (
-        f"{config} has hooks too. Codex runs both, and says at each start that it would rather have"
-        " one file.",
-    )
+    notes = []
+    if _HOOKS_TABLE.search(text):
+        notes.append(
+            f"{config} has hooks too. Codex runs both, and says at each start that it would rather"
+            " have one file."
+        )
+    plugin = _PLUGIN.search(text)
+    if plugin is not None:
+        notes.append(
+            f"The plugin {plugin[1]} is enabled as well. One of both is enough, nothing appears"
+            " double; to go back to it alone: harness uninstall codex"
+        )
+    return tuple(notes)
 
 
 def _unread(_text: str, root: Node) -> Optional[str]:

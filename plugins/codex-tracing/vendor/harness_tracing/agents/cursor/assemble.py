@@ -7,6 +7,7 @@ from typing import Optional
 from harness_tracing.agents.cursor import ends
 from harness_tracing.agents.cursor.core import Reading
 from harness_tracing.agents.cursor.drafts import (
+    BY_LINE,
     AgentDraft,
     ClosedTurn,
     Said,
@@ -33,6 +34,7 @@ from harness_tracing.model import (
 AGENT_NAME = "cursor"
 NO_CALLS = Gap("single model calls", "Cursor's backend makes them; hooks tell of a turn as a whole")
 NO_TOKENS = Gap("tokens", "not reported by Cursor")
+NO_TIMES = Gap("times", "Cursor's transcript has none; when it last changed stands for them")
 NO_PROMPT = Gap("prompt", "neither a hook nor the transcript told it")
 NO_ANSWER = Gap("response", "neither a hook nor the transcript told it")
 NO_END = Gap("end of the turn", "no stop event came")
@@ -85,6 +87,7 @@ def turn_of(r: Reading, turn: TurnDraft) -> Turn:
         steps=steps,
         gaps=_gaps(turn, segment, steps, usage) if turn.end is not None else (),
         error=_error(turn, segment) if status == "failed" else None,
+        cause="tab" if turn.tab else None,
         cwd=turn.cwd,
     )
 
@@ -132,7 +135,7 @@ def steps_of(r: Reading, turn: TurnDraft, segment: Optional[Segment]) -> tuple[S
     """The steps of a turn in order of start."""
     known_calls = r.calls(turn)
     calls = known_calls.of(turn)
-    if turn.end is None and r.state.tool_ids_seen:
+    if turn.end is None and r.state.tool_ids_seen and not turn.tab:
         # The event that names the id of such a call may yet come.
         calls = [call for call in calls if call.has_id]
     if not calls and segment is not None:
@@ -259,11 +262,13 @@ def _gaps(
     tools = [step for step in steps if isinstance(step, ToolCall)]
     agents = [step for step in steps if isinstance(step, Subagent)]
     answer = _response(turn, segment)
+    completed = end.status == "completed"
     found = (
         (NO_CALLS, True),
         (NO_TOKENS, usage is None),
-        (NO_PROMPT, _prompt(turn, segment) is None),
-        (NO_ANSWER, answer is None and (end.status == "completed" or not end.told)),
+        (NO_TIMES, turn.turn_id.startswith(BY_LINE)),
+        (NO_PROMPT, _prompt(turn, segment) is None and not turn.tab),
+        (NO_ANSWER, answer is None and (completed or not end.told) and not turn.tab),
         (NO_END, not end.told),
         (NO_REASON, end.status == "failed" and _error(turn, segment).message is None),
         (NO_OUTCOME, any(tool.status == "unknown" for tool in tools)),

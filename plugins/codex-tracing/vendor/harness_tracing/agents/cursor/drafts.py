@@ -12,6 +12,11 @@ from typing import Any, Optional
 
 from harness_tracing.model import Failure, TurnStatus, Usage
 
+# How turns are named that only the transcript tells of: by where their prompt stands.
+BY_LINE = "line:"
+# How turns are named that inline completion made: several edits, and no prompt.
+TAB = "tab-"
+
 
 @dataclass
 class ToolEvent:
@@ -122,6 +127,11 @@ class TurnDraft:
     active_ns: int = 0
     end: Optional[End] = None
 
+    @property
+    def tab(self) -> bool:
+        """Whether it holds the edits of inline completion, and nothing of an agent's."""
+        return self.turn_id.startswith(TAB)
+
 
 @dataclass
 class Segment:
@@ -152,7 +162,10 @@ class ClosedTurn:
 
 @dataclass
 class State:
-    """All a Cursor reader knows; `version` changes when its meaning does."""
+    """All a Cursor reader knows; `version` changes when its meaning does.
+
+    `alone`: no hook has told of anything, the transcript's lines are all there is.
+    """
 
     session_id: str
     project: str
@@ -178,3 +191,4 @@ class State:
     agent_version: Optional[str] = None
     roots: list[str] = field(default_factory=list)
     background: bool = False
+    alone: bool = False

@@ -18,6 +18,8 @@ SETTLE_NS = 2 * SECOND
 LATE_NS = 5 * SECOND
 QUIET_NS = 600 * SECOND
 BACKGROUND_NS = 1800 * SECOND
+# Inline completion has no end of its own.
+TAB_QUIET_NS = 60 * SECOND
 
 
 def let_time_pass(r: Reading) -> None:
@@ -27,7 +29,10 @@ def let_time_pass(r: Reading) -> None:
             continue
         segment = segment_of(r.state, turn)
         quiet = r.state.now_ns - turn.active_ns
-        if segment is not None and segment.status is not None:
+        if turn.tab:
+            if quiet >= TAB_QUIET_NS:
+                r.end(turn, firm=True)
+        elif segment is not None and segment.status is not None:
             r.end(turn, firm=False)
         elif quiet >= QUIET_NS and not is_running(r, turn) and r.is_answered(turn):
             r.end(turn, firm=True)
@@ -36,7 +41,7 @@ def let_time_pass(r: Reading) -> None:
 def end_of_session(r: Reading, turn: TurnDraft) -> None:
     """End a turn with its session, as that ended where it says so."""
     status = STATUSES.get(r.state.final_status or "")
-    if turn.end is None and status is not None:
+    if turn.end is None and status is not None and not turn.tab:
         turn.end = End(status, turn.last_ns, True, r.state.now_ns)
     r.end(turn, firm=True)
 

@@ -4,7 +4,7 @@ One name in hooks.json that the installed Cursor does not know makes it drop the
 user's own hooks included. `since` is therefore the oldest version an event is known to be
 accepted by, which may be newer than the one that brought it: README.md has the evidence. Events
 without it were there when hooks came, with 1.7. What Tab, the inline completion, does belongs
-to no turn, and is not taken.
+to no turn, and is taken only where the user asks for it.
 """
 
 from __future__ import annotations
@@ -45,4 +45,8 @@ EVENTS: tuple[Event, ...] = (
         ends=True,
         since=_THIRD,
     ),
+)
+
+TAB_EVENTS: tuple[Event, ...] = (
+    Event("afterTabFileEdit", "an inline completion that changed a file", since=_THIRD),
 )

@@ -120,6 +120,16 @@ def _on_tool(r: Reading, event: HookEvent, payload: Payload) -> None:
     r.touch(turn, event.at_ns)
 
 
+def _on_tab(r: Reading, event: HookEvent, payload: Payload) -> None:
+    """An edit of inline completion's: with those around it a turn beside the agent's own."""
+    told = p.tool_event(event.name, event.at_ns, payload)
+    if told is None:
+        return
+    turn = r.tab_turn(event.at_ns)
+    parts.add_tool(turn, told)
+    r.touch(turn, event.at_ns)
+
+
 def _turn_of_tool(r: Reading, told: ToolEvent, own: Optional[str]) -> Optional[TurnDraft]:
     """The turn of a tool call; None when that turn is final, or none is known."""
     for tool_use_id in filter(None, (told.tool_use_id, told.parent_id)):
@@ -237,6 +247,7 @@ _HANDLERS: dict[str, Callable[[Reading, HookEvent, Payload], None]] = {
     "sessionStart": _on_start,
     "beforeSubmitPrompt": _on_prompt,
     **dict.fromkeys(p.OF_TOOLS, _on_tool),
+    p.TAB_EDIT: _on_tab,
     "subagentStart": _on_agent,
     "subagentStop": _on_agent,
     "afterAgentThought": _on_thought,

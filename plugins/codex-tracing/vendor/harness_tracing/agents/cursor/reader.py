@@ -22,7 +22,7 @@ from harness_tracing.agents.base import (
 )
 from harness_tracing.agents.cursor import assemble, ends, late, parts, transcript
 from harness_tracing.agents.cursor.core import Reading
-from harness_tracing.agents.cursor.drafts import AgentDraft, ClosedTurn, State, TurnDraft
+from harness_tracing.agents.cursor.drafts import BY_LINE, AgentDraft, ClosedTurn, State, TurnDraft
 from harness_tracing.agents.cursor.hooks import feed_hook
 from harness_tracing.agents.reading import restored
 from harness_tracing.model import Message, Step, Subagent, ToolCall, Turn, step_id
@@ -45,18 +45,43 @@ class CursorReader:
         state = restored(snapshot, State, project)
         return cls(state or State(session_id=session_id, project=project))
 
+    def begin(self, path: str, parts: Sequence[str] = ()) -> None:
+        """The transcript is known, without a hook that named it.
+
+        Its lines alone make turns only as long as no hook has told of any: lines have no ids by
+        which the ones could be told from the others.
+        """
+        state = self._r.state
+        state.transcript = path
+        state.alone = state.alone or not (state.begun or state.turns or state.closed)
+
     # -- items in
 
     def feed(self, item: Item) -> None:
         """Take one item in. Never raises on what Cursor may write."""
         if isinstance(item, HookEvent):
+            self._r.state.alone = False
             feed_hook(self._r, item)
         elif isinstance(item, Line) and item.file == "main":
+            seen = self._r.state.segments_seen
             transcript.feed_line(self._r.state, item.value, item.offset)
+            if self._r.state.alone and self._r.state.segments_seen > seen:
+                self._begin_by_line(item.offset)
             for turn in self._r.state.turns.values():
                 self._r.touch(turn, 0)
         elif isinstance(item, Line):
             self._agent_line(item)
+
+    def _begin_by_line(self, offset: int) -> None:
+        """A turn that only the transcript tells of: a prompt begins it, the next one ends it."""
+        r = self._r
+        for turn in list(r.state.turns.values()):
+            r.end(turn, firm=True)
+            self._finish(turn)
+        now_ns = r.state.now_ns
+        turn = TurnDraft(f"{BY_LINE}{offset}", now_ns, announced=True, last_ns=now_ns)
+        turn.segment = r.state.segments_seen - 1
+        r.state.turns[turn.turn_id] = turn
 
     def _agent_line(self, line: Line) -> None:
         """A sub-agent's own transcript: what it answered, where its summary does not say."""
@@ -161,8 +186,9 @@ class CursorReader:
         if turn.number is None:
             state.turn_count += 1
             turn.number = state.turn_count
-        turn.lost += state.lost
-        state.lost = 0
+        if not turn.tab:
+            turn.lost += state.lost
+            state.lost = 0
 
     # -- changes out
 

@@ -77,6 +77,8 @@ def restarted(state: State) -> None:
 
 def segment_of(state: State, turn: TurnDraft) -> Optional[Segment]:
     """The part of the transcript that is a turn's; None while that is not known."""
+    if turn.tab:
+        return None
     if turn.segment is not None:
         return next((s for s in state.segments if s.index == turn.segment), None)
     fresh = [s for s in state.segments if s.index >= state.segments_taken]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from harness_tracing.agents.base import Agent, Event, Machine, Reader, Registration
+from harness_tracing.agents.base import (
+    Agent,
+    Event,
+    HistorySession,
+    Machine,
+    Reader,
+    Registration,
+)
 
 
 def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
@@ -27,6 +34,12 @@ def _registration(machine: Machine) -> Registration:
     from harness_tracing.agents.claude_code.register import registration
 
     return registration(machine, AGENT.title, AGENT.events)
+
+
+def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
+    from harness_tracing.agents.claude_code.history import sessions
+
+    return sessions(env, since_ns)
 
 
 AGENT = Agent(
@@ -62,19 +75,28 @@ AGENT = Agent(
     reader=_reader,
     settings_env=_settings_env,
     registration=_registration,
+    history=_history,
+    program="claude",
+    folder=".claude",
+    learned_on="2.1.330",
     docs={
         "read from": "hooks, transcript",
         "turns": "exact",
         "model calls": "one each",
         "tokens": "per call",
+        "reasoning tokens": "where recorded",
         "cost": "per call",
+        "failed requests": "each attempt",
         "thinking": "yes",
         "tools": "exact, under their call",
+        "MCP server of a tool": "yes",
         "exit codes": "as ok or error",
         "permission waits": "yes",
         "sub-agents": "with their calls",
         "compaction": "with its cost",
+        "messages while it runs": "yes",
         "interruption": "yes",
+        "inline completion": "has none",
         "without the agent's files": "turns and tools",
     },
 )

@@ -20,12 +20,16 @@ from harness_tracing.model import Failure
 
 Payload = Mapping[str, Any]
 SAME_EVENT_NS = 1_000_000_000
+# Cursor, Copilot and VS Code run Claude Code's hooks, and say what Claude Code never does.
+FOREIGN_KEYS = frozenset(
+    ("cursor_version", "conversation_id", "sessionId", "hookEventName", "hookName")
+)
 
 
 def feed_hook(r: Reading, event: HookEvent) -> None:
     """Take in one hook event; events of a turn that is closed change nothing."""
     payload = event.payload or {}
-    if "cursor_version" in payload:
+    if _is_foreign(payload):
         return
     _session(r, event, payload)
     turn = _turn_of(r, event, payload)
@@ -35,6 +39,13 @@ def feed_hook(r: Reading, event: HookEvent) -> None:
     handler = _HANDLERS.get(event.name)
     if handler is not None:
         handler(r, event, payload, turn)
+
+
+def _is_foreign(payload: Payload) -> bool:
+    """Whether another agent wrote it. A time alone might be news of Claude Code's, too."""
+    path = t.string(payload.get("transcript_path")) or ""
+    own = "/projects/" in path.replace("\\", "/")
+    return not FOREIGN_KEYS.isdisjoint(payload) or ("timestamp" in payload and not own)
 
 
 def _turn_of(r: Reading, event: HookEvent, payload: Payload) -> Optional[TurnDraft]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Optional
 
-from harness_tracing.agents.base import Agent, Event, Machine, Reader, Registration
+from harness_tracing.agents.base import (
+    Agent,
+    Event,
+    HistorySession,
+    Machine,
+    Reader,
+    Registration,
+)
 
 
 def _reader(session_id: str, project: str, state: Optional[bytes]) -> Reader:
@@ -36,6 +43,12 @@ def _hint(machine: Machine) -> tuple[str, ...]:
     return (f"Codex: {found.state}. {found.advice}".strip(),)
 
 
+def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
+    from harness_tracing.agents.codex.history import sessions
+
+    return sessions(env, since_ns)
+
+
 AGENT = Agent(
     name="codex",
     title="Codex",
@@ -59,26 +72,35 @@ AGENT = Agent(
     pid_variable=None,
     project_variable=None,
     foreign_variables=(),
-    supported_versions="0.169",
+    supported_versions="0.169 (rollouts: 0.80)",
     reader=_reader,
     settings_env=_settings_env,
     session_key="session_id",
     own_shell=True,
     registration=_registration,
     hint=_hint,
+    history=_history,
+    program="codex",
+    folder=".codex",
+    learned_on="0.169.0",
     docs={
         "read from": "hooks, rollout",
         "turns": "exact",
         "model calls": "one each",
         "tokens": "per call",
+        "reasoning tokens": "per call",
         "cost": "per call",
+        "failed requests": "the last attempt",
         "thinking": "summaries",
         "tools": "exact, under their call",
+        "MCP server of a tool": "yes",
         "exit codes": "yes",
         "permission waits": "yes",
         "sub-agents": "with their calls",
         "compaction": "with its tokens",
+        "messages while it runs": "yes",
         "interruption": "yes",
+        "inline completion": "has none",
         "without the agent's files": "turns and tools",
     },
 )

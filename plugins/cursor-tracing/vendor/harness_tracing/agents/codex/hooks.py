@@ -135,15 +135,16 @@ def _permission(r: Reading, payload: Payload, agent_id: Optional[str], at_ns: in
     """A dialog opened. It names no tool call: it is that of the same command that runs."""
     turn_id, name = payload.get("turn_id"), payload.get("tool_name")
     command = r_.mapping(payload.get("tool_input")).get("command")
-    waiting = [
+    running = [
         times
         for times in r.state.hooks.values()
         if (times.turn_id, times.name) == (turn_id, name)
-        and times.wait_ns is None
         and (times.pre_ns or at_ns) <= at_ns <= (times.post_ns or at_ns)
     ]
-    same = [t for t in waiting if r_.mapping(t.input).get("command") == command]
-    for times in (same or waiting)[-1:]:
+    same = [t for t in running if r_.mapping(t.input).get("command") == command]
+    if any(t.wait_ns is not None and at_ns - t.wait_ns <= TWICE_NS for t in same):
+        return
+    for times in [t for t in same or running if t.wait_ns is None][-1:]:
         times.wait_ns = at_ns
         _tool_touched(r, payload, times, at_ns)
 

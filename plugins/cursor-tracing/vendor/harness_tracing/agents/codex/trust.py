@@ -4,8 +4,9 @@ The rule was checked against Codex 0.169.0 (`hooks/list` of its app-server). Tru
 config.toml as ``[hooks.state."<hooks.json>:<event>:<group>:<handler>"] trusted_hash``. The hash
 is of the event, the command and its time limit; the key is a position. So trust is lost when
 the command changes, and also when the user puts other hooks before it. A plugin's hooks have the
-plugin's name in the file's place, and besides a hash of the plugin's whole content, which is
-Codex's secret: that it changed is not seen here. Nothing is written here.
+plugin's name in the file's place, and besides ``trusted_content_hash``, of the whole content of
+the plugin's folder: trust is lost with any file or folder that comes, goes or changes there, but
+Python's bytecode. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Optional
@@ -26,6 +27,7 @@ State = Literal["not registered", "untrusted", "trusted", "trust lost", "switche
 PLUGIN = "codex-tracing"
 DEFAULT_TIMEOUT_S = 600
 SHORT_TIMEOUT_S = {"session_end": 1, "interrupt": 1}
+_BUNDLE = b"codex-plugin-bundle-v1"
 # Not told apart by Codex: matchers of these events.
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -100,6 +102,41 @@ def hash_of(event: str, handler: Mapping[str, Any], matcher: Optional[str] = Non
     return "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+def content_hash_of(plugin: Path) -> Optional[str]:
+    """What Codex writes as `trusted_content_hash` for a plugin's folder.
+
+    None where Codex makes none and drops the plugin's hooks: it holds a link, or something that
+    cannot be read.
+    """
+    found = hashlib.sha256(_BUNDLE)
+    try:
+        for path in sorted(_content(plugin), key=lambda path: path.relative_to(plugin).parts):
+            relative = "/".join(path.relative_to(plugin).parts)
+            found.update(_counted(os.fsencode(relative)))
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                return None
+            found.update(b"directory" if path.is_dir() else b"file" + _counted(path.read_bytes()))
+    except OSError:
+        return None
+    return "sha256:" + found.hexdigest()
+
+
+def _content(folder: Path) -> Iterator[Path]:
+    """A folder and what lies below, without Python's bytecode; links are not followed."""
+    yield folder
+    for path in folder.iterdir():
+        if path.name == "__pycache__" or path.name.endswith(".pyc"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _content(path)
+        else:
+            yield path
+
+
+def _counted(content: bytes) -> bytes:
+    return len(content).to_bytes(8, "little") + content
+
+
 def _config(path: Path) -> Mapping[str, Any]:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
@@ -117,12 +154,18 @@ def _table(config: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _states(config: Mapping[str, Any], path: Path, *names: str) -> list[State]:
+def _states(
+    config: Mapping[str, Any], path: Path, *names: str, plugin: Optional[Path] = None
+) -> list[State]:
     """The state of each of our hooks in a file; in keys it goes by any of these names."""
     known = _table(config, "hooks", "state")
     entries = {key: entry for key, entry in known.items() if isinstance(entry, Mapping)}
     called = names or (str(path), os.path.realpath(path))
-    return [_state_of(entries, called, position, wanted) for position, wanted in _ours(path)]
+    content = {"trusted_content_hash": content_hash_of(plugin) or ""} if plugin else {}
+    return [
+        _state_of(entries, called, position, {"trusted_hash": wanted, **content})
+        for position, wanted in _ours(path)
+    ]
 
 
 def _plugin_states(config: Mapping[str, Any], codex_home: Path) -> list[State]:
@@ -132,20 +175,27 @@ def _plugin_states(config: Mapping[str, Any], codex_home: Path) -> list[State]:
             continue
         cache = codex_home / "plugins" / "cache" / marketplace / plugin
         files = sorted(cache.glob("*/hooks/hooks.json"), key=lambda file: file.stat().st_mtime)
-        found = _states(config, files[-1], f"{name}:hooks/hooks.json") if files else []
+        if not files:
+            continue
+        folder = files[-1].parents[1]
+        found = _states(config, files[-1], f"{name}:hooks/hooks.json", plugin=folder)
         if found:
             return found
     return []
 
 
 def _state_of(
-    entries: Mapping[str, Mapping[str, Any]], names: Iterable[str], position: str, wanted: str
+    entries: Mapping[str, Mapping[str, Any]],
+    names: Iterable[str],
+    position: str,
+    wanted: Mapping[str, str],
 ) -> State:
     keys = [f"{name}:{position}" for name in names]
     entry = next((entries[key] for key in keys if key in entries), {})
     if "trusted_hash" not in entry:
-        moved = any(each.get("trusted_hash") == wanted for each in entries.values())
+        hashes = (each.get("trusted_hash") for each in entries.values())
+        moved = wanted["trusted_hash"] in hashes
         return "trust lost" if moved else "untrusted"
-    if entry["trusted_hash"] != wanted:
+    if any(entry.get(key) != value for key, value in wanted.items()):
         return "trust lost"
     return "switched off" if entry.get("enabled") is False else "trusted"

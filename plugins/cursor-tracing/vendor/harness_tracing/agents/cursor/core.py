@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from harness_tracing.agents.base import TurnChange
-from harness_tracing.agents.cursor.drafts import ClosedTurn, End, State, TurnDraft
+from harness_tracing.agents.cursor.drafts import TAB, ClosedTurn, End, State, TurnDraft
 from harness_tracing.agents.cursor.tools import Calls
 from harness_tracing.agents.cursor.transcript import segment_of
 from harness_tracing.model import Step
@@ -71,7 +71,7 @@ class Reading:
 
     def current(self, at_ns: int) -> Optional[TurnDraft]:
         """The turn that ran at that time, as far as it is not final."""
-        turns = [turn for turn in self.state.turns.values() if turn.started_ns <= at_ns]
+        turns = [t for t in self.state.turns.values() if t.started_ns <= at_ns and not t.tab]
         return max(turns, key=lambda turn: turn.started_ns) if turns else None
 
     def of_tool(self, tool_use_id: str) -> Optional[TurnDraft]:
@@ -95,7 +95,9 @@ class Reading:
     def open(self, own: Optional[str], at_ns: int, prompt: bool = False) -> TurnDraft:
         """A new turn. The conversation has gone on: what is open has ended."""
         state = self.state
-        known = state.begun or bool(state.closed) or any(map(self.is_shown, state.turns.values()))
+        before = any(not turn_id.startswith(TAB) for turn_id in state.closed)
+        shown = any(self.is_shown(turn) for turn in state.turns.values() if not turn.tab)
+        known = state.begun or before or shown
         for other in state.turns.values():
             self.end(other, firm=True)
         kind = "prompt" if prompt else "at"
@@ -113,6 +115,17 @@ class Reading:
         self.touch(turn, at_ns)
         return turn
 
+    def tab_turn(self, at_ns: int) -> TurnDraft:
+        """The turn of inline completion's edits that goes on, else a new one."""
+        state = self.state
+        for turn in state.turns.values():
+            if turn.tab and turn.end is None:
+                return turn
+        turn = TurnDraft(f"{TAB}{at_ns}", at_ns, last_ns=at_ns, announced=True)
+        turn.cwd = state.roots[0] if state.roots else None
+        state.turns[turn.turn_id] = turn
+        return turn
+
     # -- how a turn ended
 
     def end(self, turn: TurnDraft, *, firm: bool) -> None:
@@ -122,6 +135,10 @@ class Reading:
             return
         state = self.state
         segment = segment_of(state, turn)
+        if turn.tab:
+            turn.end = End("completed", turn.last_ns, firm, state.now_ns)
+            self.touched[turn.turn_id] = None
+            return
         told = segment.status if segment is not None else None
         if told is not None:
             turn.end = End(told, turn.last_ns, firm, state.now_ns)

@@ -1,0 +1,377 @@
+"""History: what agents keep on disk goes through the same readers into the store.
+
+Only the agents' own files are read; no hook told of these turns, and a Gap says so. Nothing is put
+into the outbox. What capture stored stays as it is, and what it works on is left to it. Each
+session is a unit of its own: stopped at any point, the next run goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Callable, Literal, Optional
+
+import msgspec
+
+from harness_tracing import agents, spool
+from harness_tracing.agents.base import Changes, HistorySession, Line, TurnChange
+from harness_tracing.agents.history import folder_name
+from harness_tracing.config import Settings
+from harness_tracing.errors import TracerError
+from harness_tracing.follow import CHUNK_BYTES, Follower
+from harness_tracing.log import agent_log
+from harness_tracing.model import Gap, Message
+from harness_tracing.paths import Home
+from harness_tracing.prices import PriceTable
+from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
+from harness_tracing.store import SessionChange, SessionRow, Store, TurnWrite
+from harness_tracing.worker.presence import Presence, Session
+from harness_tracing.worker.pricing import Pricing, total
+from harness_tracing.worker.session import UNKNOWN_AGENT_NS, Saved
+from harness_tracing.worker.settings import settings_elsewhere
+
+NO_HOOKS = Gap("hook times", "imported: the agent's own files tell of it, no hook did")
+MAY_RUN = "the last turn may still run: it has no end, and its file is not a day old"
+# How far apart what is read in one go is said to have been seen: readers settle what has been quiet
+# for seconds, and hold open for many minutes what may still come.
+ROUND_NS = 5 * 10**9
+
+Outcome = Literal["imported", "unchanged", "busy", "off", "empty", "failed"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A session to import: whose it is, and where it lies."""
+
+    agent: str
+    session: HistorySession
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of a session. `turns` are those that are new in the store.
+
+    "busy": capture is at work on it, or its last turn may still run; what of it was over is in
+    the store. "off": its settings say it is not traced. "empty": there is no turn in it.
+    """
+
+    agent: str
+    session_id: str
+    path: str
+    outcome: Outcome
+    turns: int = 0
+    reason: str = ""
+
+
+def find(
+    env: Mapping[str, str],
+    names: Iterable[str],
+    *,
+    since_ns: Optional[int] = None,
+    project: Optional[str] = None,
+) -> list[Wanted]:
+    """The sessions on disk of these agents, the last changed first.
+
+    `project` is a folder, whose sessions and those below it are meant, or the last part of one.
+    """
+    found: dict[tuple[str, str], Wanted] = {}
+    for name in names:
+        history = agents.get(name).history
+        for session in history(env, since_ns) if history is not None else ():
+            if not spool.is_session_id(session.session_id) or not _is_in(session, project):
+                continue
+            known = found.get((name, session.session_id))
+            # One that went on in another folder has a file in each: the newer goes on.
+            if known is None or known.session.modified_ns < session.modified_ns:
+                found[name, session.session_id] = Wanted(name, session)
+    return sorted(found.values(), key=lambda each: -each.session.modified_ns)
+
+
+def _is_in(session: HistorySession, project: Optional[str]) -> bool:
+    if project is None:
+        return True
+    if os.sep not in project and not Path(project).is_dir():
+        cwd = session.cwd
+        if cwd is not None:
+            return Path(cwd).name == project
+        return ("-" + session.folder).endswith("-" + folder_name(project))
+    folder = str(Path(project).absolute())
+    if session.cwd is not None:
+        return Path(folder) in (Path(session.cwd), *Path(session.cwd).parents)
+    named = folder_name(folder).lstrip("-")
+    return (session.folder.lstrip("-") + "-").startswith(named + "-")
+
+
+class Importer:
+    """Imports sessions into one store, one after the other. Belongs to one process."""
+
+    def __init__(
+        self,
+        home: Home,
+        env: Mapping[str, str],
+        store: Store,
+        clock: Callable[[], int] = time.time_ns,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        self._home, self._env, self._store, self._clock = home, env, store, clock
+        self._chunk_bytes = chunk_bytes
+        self._prices = PriceTable.load()
+        self._settings: dict[tuple[str, Optional[str]], Settings] = {}
+
+    def take(self, wanted: Wanted) -> Imported:
+        """Import a session as far as it is new. What goes wrong with it is told, not raised."""
+        session = wanted.session
+
+        def told(outcome: Outcome, turns: int = 0, reason: str = "") -> Imported:
+            return Imported(wanted.agent, session.session_id, session.path, outcome, turns, reason)
+
+        try:
+            saved = self._saved(wanted)
+            if saved is not None and _is_unchanged(saved, session):
+                return told("unchanged")
+            settings = self._settings_of(wanted)
+            if not settings.enabled:
+                return told("off", reason=f"tracing is off: {settings.origins['enabled'].name}")
+            if self._would_go(session, settings):
+                return told("off", reason="it is older than retention_days")
+            return told(*self._guarded(wanted, settings))
+        except (TracerError, OSError) as error:
+            return told("failed", reason=str(error))
+
+    def _guarded(self, wanted: Wanted, settings: Settings) -> tuple[Outcome, int, str]:
+        """The edge of one session: whatever is wrong with it, the others go on."""
+        try:
+            return self._take(wanted, settings)
+        except (TracerError, OSError):
+            raise
+        except Exception as error:
+            log = agent_log(settings, wanted.agent)
+            log.exception("session %s cannot be imported", wanted.session.session_id)
+            return "failed", 0, f"{type(error).__name__}: {error}; the log has more"
+
+    def _would_go(self, session: HistorySession, settings: Settings) -> bool:
+        days = settings.retention_days
+        return days is not None and self._clock() - session.modified_ns > days * 86_400 * 10**9
+
+    def _take(self, wanted: Wanted, settings: Settings) -> tuple[Outcome, int, str]:
+        traced = Session(self._home, wanted.agent, wanted.session.session_id)
+        if spool.event_files(traced.folder):
+            return "busy", 0, "captured events of it wait to be stored"
+        if self._clock() - wanted.session.modified_ns >= UNKNOWN_AGENT_NS:
+            return self._work(wanted, settings)
+        traced.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        presence = Presence(traced.folder)
+        if not presence.borrow():
+            return "busy", 0, "it is being captured"
+        try:
+            return self._work(wanted, settings)
+        finally:
+            presence.leave()
+
+    def _work(self, wanted: Wanted, settings: Settings) -> tuple[Outcome, int, str]:
+        row = self._store.session(wanted.session.session_id, wanted.agent)
+        if row is not None and row.session_id != wanted.session.session_id:
+            row = None
+        if row is not None and row.open:
+            return "busy", 0, "a turn of it is open and being captured"
+        saved = self._saved(wanted)
+        if row is not None and saved is None and self._is_captured(row):
+            return "unchanged", 0, "it was captured"
+        pricing = Pricing(self._store, Policy.of(settings), self._prices)
+        work = _Work(self._store, wanted, settings, row, saved, pricing)
+        return work.run(self._clock(), self._chunk_bytes)
+
+    def _is_captured(self, row: SessionRow) -> bool:
+        turns = self._store.turns(row.agent, row.session_id)
+        return any(NO_HOOKS not in turn.gaps for turn in turns)
+
+    def _saved(self, wanted: Wanted) -> Optional[Saved]:
+        raw = self._store.reader_state(wanted.agent, wanted.session.session_id)
+        with suppress(msgspec.DecodeError, msgspec.ValidationError):
+            return msgspec.json.decode(raw, type=Saved) if raw is not None else None
+        return None
+
+    def _settings_of(self, wanted: Wanted) -> Settings:
+        traced = Session(self._home, wanted.agent, wanted.session.session_id)
+        if traced.folder.exists():
+            return settings_elsewhere(traced, self._env, wanted.session.cwd)
+        key = wanted.agent, wanted.session.cwd
+        if key not in self._settings:
+            self._settings[key] = settings_elsewhere(traced, self._env, wanted.session.cwd)
+        return self._settings[key]
+
+
+def _is_unchanged(saved: Saved, session: HistorySession) -> bool:
+    """Whether every file of a session is as long as it was read."""
+    positions = saved.positions.values()
+    if not any(position.path == session.path for position in positions):
+        return False
+    for position in positions:
+        with suppress(OSError):
+            if Path(position.path).stat().st_size != position.offset:
+                return False
+    return True
+
+
+class _Work:
+    """One session, from where it was left to the end of its files."""
+
+    def __init__(
+        self,
+        store: Store,
+        wanted: Wanted,
+        settings: Settings,
+        row: Optional[SessionRow],
+        saved: Optional[Saved],
+        pricing: Pricing,
+    ) -> None:
+        self._store, self._wanted, self._pricing = store, wanted, pricing
+        self._settings, self._row = settings, row
+        self._policy = Policy.of(settings)
+        self._follower = Follower(dict(saved.positions) if saved is not None else {})
+        project = row.session.project if row is not None else settings.project
+        self._reader = agents.get(wanted.agent).reader(
+            wanted.session.session_id, project, saved.reader if saved is not None else None
+        )
+        self._now_ns = max(wanted.session.modified_ns, saved.now_ns if saved is not None else 0)
+        self._session = row.session if row is not None else None
+        self._turns = 0
+
+    def run(self, clock_ns: int, chunk_bytes: int) -> tuple[Outcome, int, str]:
+        """Read all there is, so much of a file at once, and store it; `clock_ns` is now."""
+        reader = self._reader
+        self._follower.chunk_bytes = chunk_bytes
+        with open(self._wanted.session.path, "rb"):
+            pass  # what cannot be read is an error here; whoever follows a file waits for it
+        reader.begin(self._wanted.session.path, self._wanted.session.parts)
+        reader.time_is(self._now_ns)
+        while True:
+            read = self._read()
+            items = self._follower.new_items(reader.wanted_files(), reader)
+            if items:
+                reader.feed_all(items)
+            elif self._read() == read:
+                break
+            if all(isinstance(item, Line) and item.file == "main" for item in items):
+                # Nothing of the turns that are over waits in another file.
+                reader.tick(self._now_ns, True)
+            self._keep(reader.changes())
+            self._now_ns += ROUND_NS
+            reader.time_is(self._now_ns)
+        if clock_ns - self._follower.latest_ns < UNKNOWN_AGENT_NS:
+            reader.tick(self._now_ns, True)
+            self._keep(reader.changes())
+            if reader.open_since_ns() is not None:
+                return "busy", self._turns, MAY_RUN
+        reader.close(self._now_ns, "imported")
+        self._keep(reader.changes(), last=True)
+        nothing: Outcome = "empty" if self._row is None else "unchanged"
+        return ("imported" if self._turns else nothing), self._turns, ""
+
+    def _read(self) -> int:
+        return sum(position.offset for position in self._follower.positions.values())
+
+    def _keep(self, changes: Changes, last: bool = False) -> None:
+        """Store what is final by now; at the end also from where a later reader goes on."""
+        if changes.session is not None:
+            known = self._row.session if self._row is not None else None
+            self._session = replace(
+                redact_session(changes.session, self._policy),
+                user_id=known.user_id if known is not None else self._settings.user_id,
+                pid=known.pid if known is not None else None,
+                pid_started_at_ns=known.pid_started_at_ns if known is not None else None,
+            )
+        writes = tuple(self._write(change) for change in changes.turns if change.final)
+        stored = bool(writes or self._turns or self._row is not None)
+        if self._session is not None and (writes or (last and stored)):
+            state = self._saved() if last else None
+            self._store.write(SessionChange(self._session, writes, state))
+
+    def _write(self, change: TurnChange) -> TurnWrite:
+        turn = change.turn
+        if self._store.is_final(turn.agent, turn.session_id, turn.turn_id):
+            return self._pricing.late_write(turn)
+        self._turns += 1
+        priced = self._pricing.of(turn)
+        self._pricing.forget(turn.turn_id)
+        turn = redact_turn(replace(turn, gaps=(*turn.gaps, NO_HOOKS)), self._policy)
+        return TurnWrite(turn, True, total(priced), priced.unpriced)
+
+    def _saved(self) -> bytes:
+        def clean(message: Message) -> Message:
+            return redact_message(message, self._policy)
+
+        return msgspec.json.encode(
+            Saved(
+                reader=self._reader.snapshot(clean),
+                positions=self._follower.positions,
+                now_ns=self._now_ns,
+            )
+        )
+
+
+# -- many sessions, over several processes
+
+
+def import_all(
+    home: Home, env: Mapping[str, str], wanted: Sequence[Wanted], jobs: int
+) -> Iterator[Imported]:
+    """Import sessions; what became of each, as they are done.
+
+    Raises StoreError when there is no using the store. A process that dies fails the sessions
+    that were not done; the next run takes them.
+    """
+    with Store.open(home.store) as store:
+        if min(jobs, len(wanted)) < 2:
+            importer = Importer(home, env, store)
+            yield from map(importer.take, wanted)
+            return
+    yield from _in_processes(home, env, wanted, jobs)
+
+
+def _in_processes(
+    home: Home, env: Mapping[str, str], wanted: Sequence[Wanted], jobs: int
+) -> Iterator[Imported]:
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    context = get_context("spawn")  # what this process has open stays its own
+    with ProcessPoolExecutor(
+        min(jobs, len(wanted)), context, _start, (str(home.root), dict(env))
+    ) as pool:
+        futures = {pool.submit(_take, each): each for each in wanted}
+        try:
+            for future in as_completed(futures):
+                each = futures[future]
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    reason = "its process ended before it was done"
+                    session = each.session
+                    yield Imported(
+                        each.agent, session.session_id, session.path, "failed", 0, reason
+                    )
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+_importer: Optional[Importer] = None
+
+
+def _start(root: str, env: Mapping[str, str]) -> None:
+    """Begin a process of the pool: with a store of its own. Who is asked to stop is its parent."""
+    global _importer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    home = Home(Path(root))
+    _importer = Importer(home, env, Store.open(home.store))
+
+
+def _take(wanted: Wanted) -> Imported:
+    assert _importer is not None
+    return _importer.take(wanted)
