@@ -7,4 +7,7 @@ export_lock() {
         --no-header --no-annotate "$@"
 }
 export_lock --no-dev >requirements.lock
-export_lock --all-groups >requirements-dev.lock
+export_lock --all-groups --all-extras >requirements-dev.lock
+for extra in phoenix plot; do
+    export_lock --no-dev --extra "$extra" >"requirements-$extra.lock"
+done

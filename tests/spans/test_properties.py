@@ -237,4 +237,4 @@ def test_json_leaves_out_what_is_not_known(turn: Turn, session: Session) -> None
 
 
 def clean(text: str) -> str:
-    return "".join("\ufffd" if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
+    return "".join("\ufffd" if c == "\0" or 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
