@@ -1,0 +1,36 @@
+"""What an agent did, read from its turns: commands, edits, checks, and the project's gate.
+
+Pure functions from :class:`~harness_tracing.model.Turn` to facts, for whoever reads turns from
+the store: the summary of a session, and judgements about it. They know no store and no agent;
+tools are known by the names that agents give them.
+"""
+
+from __future__ import annotations
+
+from harness_tracing.activity.commands import Command, commands_of, tool_calls, unseen_of
+from harness_tracing.activity.edits import Edit, edits_of, reads_of
+from harness_tracing.activity.gate import GATE_FILES, Gate, declared_gate, gate_of
+from harness_tracing.activity.verification import (
+    Verdict,
+    Verification,
+    verification_of,
+    verified_by,
+)
+
+__all__ = [
+    "GATE_FILES",
+    "Command",
+    "Edit",
+    "Gate",
+    "Verdict",
+    "Verification",
+    "commands_of",
+    "declared_gate",
+    "edits_of",
+    "gate_of",
+    "reads_of",
+    "tool_calls",
+    "unseen_of",
+    "verification_of",
+    "verified_by",
+]

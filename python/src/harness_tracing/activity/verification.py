@@ -1,0 +1,132 @@
+"""Whether the project's gate passed after the last change to its code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Optional
+
+from harness_tracing.activity.commands import Command, commands_of, tool_calls, unseen_of
+from harness_tracing.activity.edits import Edit, edits_of
+from harness_tracing.activity.gate import Gate, runs_gate
+from harness_tracing.model import ToolCall, Turn
+
+Verdict = Literal["verified", "partial", "not_verified", "nothing_edited", "no_gate", "cannot_tell"]
+"""``partial``: narrower checks passed, the gate did not run. ``no_gate``: none is known."""
+
+_DID_NOT_PASS = ("failed", "not passed")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A verdict with its reason in words and the evidence.
+
+    `run` is the run of the gate that decided, `checks` are the other checks after the last edit.
+    """
+
+    verdict: Verdict
+    reason: str
+    gate: Optional[Gate] = None
+    last_edit: Optional[Edit] = None
+    run: Optional[Command] = None
+    checks: tuple[Command, ...] = ()
+
+
+def verification_of(turns: Sequence[Turn], gate: Optional[Gate]) -> Verification:
+    """Whether `gate` passed after the last code edit of the turns (one turn, or a whole session).
+
+    Edits of prose and outside of the project do not count. Sub-agents' edits and checks do.
+    """
+    return _Judge(turns, gate).verdict()
+
+
+class _Judge:
+    def __init__(self, turns: Sequence[Turn], gate: Optional[Gate]) -> None:
+        self.gate = gate
+        self.folder = next((turn.cwd for turn in turns if turn.cwd), None)
+        calls = [call for turn in turns for call in tool_calls(turn)]
+        self.order = {id(call): place for place, call in enumerate(calls)}
+        self.commands = [each for turn in turns for each in commands_of(turn)]
+        self.unseen = [call for turn in turns for call in unseen_of(turn)]
+        everything = [each for turn in turns for each in edits_of(turn)]
+        self.edits = [edit for edit in everything if edit.is_code(self.folder)]
+        self.only_prose = bool(everything) and not self.edits
+
+    def verdict(self) -> Verification:
+        if not self.edits:
+            return self._without_edits()
+        last = max(self.edits, key=lambda edit: (self.order[id(edit.tool)], edit.place))
+        after = [each for each in self.commands if self.is_after(each, last)]
+        checks = tuple(each for each in after if each.check and each.outcome != "not run")
+        if self.gate is None:
+            return Verification(
+                "no_gate", "no gate of the project is known", None, last, checks=checks
+            )
+        runs = [each for each in after if runs_gate(each, self.gate, self.folder) == "whole"]
+        others = tuple(each for each in checks if each not in runs)
+        if runs:
+            return self._by_run(self.gate, last, runs, others)
+        return self._without_run(self.gate, last, others)
+
+    def _without_edits(self) -> Verification:
+        if self.unseen:
+            return Verification("cannot_tell", "the commands it ran are hidden", self.gate)
+        reason = "only prose or files outside of the project" if self.only_prose else "no code"
+        return Verification("nothing_edited", f"{reason} was edited", self.gate)
+
+    def _by_run(
+        self, gate: Gate, last: Edit, runs: list[Command], others: tuple[Command, ...]
+    ) -> Verification:
+        known = [run for run in runs if run.outcome != "unknown"]
+        run = known[-1] if known else runs[-1]
+        verdict: Verdict = "verified"
+        reason = f"`{gate.text}` passed after the last code edit"
+        if run.outcome in _DID_NOT_PASS:
+            verdict, reason = "not_verified", f"`{gate.text}` failed after the last code edit"
+        elif run.outcome == "unknown":
+            verdict, reason = "cannot_tell", f"how `{gate.text}` ended is not known: {run.why}"
+        return Verification(verdict, reason, gate, last, run, others)
+
+    def _without_run(self, gate: Gate, last: Edit, others: tuple[Command, ...]) -> Verification:
+        if any(self._call_is_after(call, last) for call in self.unseen):
+            reason = "commands that ran after the last code edit are hidden"
+            return Verification("cannot_tell", reason, gate, last, checks=others)
+        if not last.certain:
+            reason = f"`{last.by.text if last.by else last.tool.name}` may have changed code"
+            return Verification("cannot_tell", reason, gate, last, checks=others)
+        before = [each for each in self.commands if runs_gate(each, gate, self.folder) == "whole"]
+        missing = "ran only before the last code edit" if before else "did not run"
+        passed = [each for each in others if each.outcome == "passed"]
+        if passed:
+            names = ", ".join(dict.fromkeys(f"`{each.text}`" for each in passed))
+            reason = f"`{gate.text}` {missing}; narrower checks passed after it: {names}"
+            return Verification("partial", reason, gate, last, checks=others)
+        run = before[-1] if before else None
+        return Verification("not_verified", f"`{gate.text}` {missing}", gate, last, run, others)
+
+    def is_after(self, command: Command, edit: Edit) -> bool:
+        if command.tool is edit.tool:
+            return command.place > edit.place
+        return self._call_is_after(command.tool, edit)
+
+    def _call_is_after(self, call: ToolCall, edit: Edit) -> bool:
+        begun, ended = call.started_at_ns, edit.tool.ended_at_ns
+        if begun is not None and ended is not None:
+            return begun >= ended
+        return self.order[id(call)] > self.order[id(edit.tool)]
+
+
+def verified_by(
+    turns: Sequence[Turn], gate: Optional[Gate]
+) -> Iterator[tuple[Edit, list[Command]]]:
+    """Each edit of code with the checks that passed between it and the next edit, or the end."""
+    judge = _Judge(turns, gate)
+    for edit in judge.edits:
+        passed = [
+            each
+            for each in judge.commands
+            if (each.check or (gate and runs_gate(each, gate, judge.folder)))
+            and each.outcome == "passed"
+            and judge.is_after(each, edit)
+        ]
+        yield edit, passed
