@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import Field, field, fields, is_dataclass, make_dataclass
 from functools import cache
 from typing import Any, NamedTuple, Optional, Union, get_type_hints
@@ -231,6 +232,11 @@ def decode_session(body: bytes) -> Session:
 def encode_names(names: tuple[str, ...]) -> Optional[str]:
     """Names as a JSON list; None for none."""
     return msgspec.json.encode([whole_text(n) for n in names]).decode() if names else None
+
+
+def encode_numbers(numbers: Iterable[int]) -> str:
+    """Numbers as a JSON list, for json_each."""
+    return msgspec.json.encode(list(numbers)).decode()
 
 
 def decode_names(text: Optional[str]) -> tuple[str, ...]:
