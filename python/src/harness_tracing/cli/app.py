@@ -20,9 +20,12 @@ _COMMANDS = {
     "outbox": ("harness_tracing.cli.outbox", "outbox"),
     "projects": ("harness_tracing.cli.projects", "projects"),
     "prune": ("harness_tracing.cli.sessions", "prune"),
+    "search": ("harness_tracing.cli.search", "search"),
     "sessions": ("harness_tracing.cli.sessions", "sessions"),
     "spans": ("harness_tracing.cli.spans", "spans"),
+    "stats": ("harness_tracing.cli.stats", "stats"),
     "status": ("harness_tracing.cli.status", "status"),
+    "tail": ("harness_tracing.cli.tail", "tail"),
     "uninstall": ("harness_tracing.cli.registration", "uninstall"),
 }
 

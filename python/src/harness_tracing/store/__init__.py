@@ -15,6 +15,7 @@ from harness_tracing.store import listing as _listing
 from harness_tracing.store import matching as _matching
 from harness_tracing.store import prune as _prune
 from harness_tracing.store import read as _read
+from harness_tracing.store import recent as _recent
 from harness_tracing.store import search as _search
 from harness_tracing.store import usage as _usage
 from harness_tracing.store import verdicts as _verdicts
@@ -25,6 +26,7 @@ from harness_tracing.store.matching import TurnRef, Where
 from harness_tracing.store.outbox import Account, Batch, LeasedTurn, Outbox, Queue
 from harness_tracing.store.prune import StoreStats
 from harness_tracing.store.read import ProjectRow, TurnRow
+from harness_tracing.store.recent import News, Seen
 from harness_tracing.store.search import Found, TurnChoice
 from harness_tracing.store.terms import Term, parse
 from harness_tracing.store.usage import UsageRow
@@ -44,10 +46,12 @@ __all__ = [
     "Batch",
     "Found",
     "LeasedTurn",
+    "News",
     "OnSettled",
     "Outbox",
     "ProjectRow",
     "Queue",
+    "Seen",
     "SessionChange",
     "SessionRow",
     "Settled",
@@ -58,6 +62,7 @@ __all__ = [
     "TurnRef",
     "TurnRow",
     "TurnWrite",
+    "UsageRow",
     "Where",
     "Written",
     "enqueue",
@@ -308,6 +313,16 @@ class Store:
         """Work some turns of the backlog off; returns how many. Others can write in between."""
         with explained(self.path):
             return _digest.catch_up(self._connection)
+
+    def seen_by_now(self) -> Seen:
+        """All that is stored now, as seen: see `news`."""
+        with explained(self.path), snapshot(self._connection):
+            return _recent.seen_by_now(self._connection)
+
+    def news(self, seen: Seen) -> tuple[list[News], Seen]:
+        """Turns that began or ended and steps that were done since, and what is seen now."""
+        with explained(self.path), snapshot(self._connection):
+            return _recent.news(self._connection, seen)
 
     def data_version(self) -> int:
         """A number that changes whenever another connection has written."""

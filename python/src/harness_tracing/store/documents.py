@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Optional
 
-from harness_tracing.model import ModelCall, Moment, Step, Subagent, ToolCall, Turn
+from harness_tracing.model import ModelCall, Step, Subagent, ToolCall, Turn
 from harness_tracing.store.codec import whole_text
 from harness_tracing.store.terms import spaced
 
@@ -42,8 +42,8 @@ def pieces(turn: Optional[Turn], steps: Iterable[Step]) -> Iterator[Piece]:
         if isinstance(step, ToolCall):
             yield from _piece("command", "\n".join((step.name, *_strings(step.input, 0))), step)
             yield from _piece("output", step.output, step)
-            if step.error is not None and step.error.message not in (None, step.output):
-                yield from _piece("output", step.error.message, step)
+            message = step.error.message if step.error else None
+            yield from _piece("output", None if message == step.output else message, step)
         elif isinstance(step, ModelCall):
             output = step.output.content if step.output else None
             yield from _piece("response", None if output == said else output, step)
@@ -51,7 +51,7 @@ def pieces(turn: Optional[Turn], steps: Iterable[Step]) -> Iterator[Piece]:
         elif isinstance(step, Subagent):
             yield from _piece("prompt", step.prompt, step)
             yield from _piece("response", step.response, step)
-        elif isinstance(step, Moment) and step.kind == "prompt":
+        elif step.kind == "prompt":
             yield from _piece("prompt", "\n".join(_strings(step.details, 0)), step)
 
 

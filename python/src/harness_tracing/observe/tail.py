@@ -1,0 +1,155 @@
+"""What happens in all sessions, as it comes into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from rich.text import Text
+
+from harness_tracing.errors import StoreError, StoreNewerError
+from harness_tracing.model import ModelCall, Moment, Subagent, ToolCall, Turn, step_id
+from harness_tracing.observe.labels import (
+    STATUS_STYLES,
+    call_row,
+    moment_row,
+    subagent_row,
+    time_column,
+    tool_row,
+    usage_facts,
+)
+from harness_tracing.observe.rows import Fact, Row, sentence, words
+from harness_tracing.observe.text import clock, money
+from harness_tracing.spans.json_form import iso_time
+from harness_tracing.store import News, Seen, Store
+
+POLL_S = 0.3
+_NO_STORE_POLL_S = 1.0
+_SHORT_ID = 8
+
+
+def follow(path: Path, sleep: Callable[[float], None]) -> Iterator[News]:
+    """What comes into the store from now on, for as long as one asks.
+
+    A store that is not there yet, or is made anew, is waited for. A look at an unchanged store
+    costs microseconds. Raises StoreNewerError.
+    """
+    store: Optional[Store] = None
+    seen, version, identity = None if path.exists() else Seen(), -1, None
+    while True:
+        try:
+            if store is None or _identity(path) != identity:
+                identity = _identity(path)
+                seen = Seen() if store is not None else seen
+                if store is not None:
+                    store.close()
+                    store = None
+                store, version = Store.open(path, readonly=True), -1
+                seen = store.seen_by_now() if seen is None else seen
+            now = store.data_version()
+            if now != version:
+                found, seen = store.news(seen or Seen())
+                version = now
+                yield from found
+        except StoreNewerError:
+            raise
+        except StoreError:
+            sleep(_NO_STORE_POLL_S)
+            continue
+        sleep(POLL_S)
+
+
+def _identity(path: Path) -> Optional[tuple[int, int]]:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def line(news: News) -> Row:
+    """One line: when, whose, and what."""
+    row = _row(news)
+    head = (
+        Text(clock(news.at_ns), "dim"),
+        words(news.session_id[:_SHORT_ID], "bold"),
+        words(news.project, "dim"),
+    )
+    return Row(sentence(*head, row.left), [choices[0] for choices in row.facts])
+
+
+def _row(news: News) -> Row:
+    turn, step = news.turn, news.step
+    if isinstance(step, ToolCall):
+        return tool_row(step, turn.cwd)
+    if isinstance(step, ModelCall):
+        return call_row(step)
+    if isinstance(step, Subagent):
+        return subagent_row(step, ())
+    if isinstance(step, Moment):
+        return moment_row(step)
+    if news.what == "began":
+        return Row(sentence(Text(f"turn {turn.number} began", "cyan"), words(turn.prompt or "")))
+    return _ended(turn, news.cost_usd)
+
+
+def _ended(turn: Turn, cost_usd: Optional[float]) -> Row:
+    status = words(f"turn {turn.number} {turn.status}", STATUS_STYLES[turn.status])
+    said = words((turn.error.message if turn.error else turn.response) or "")
+    cost: list[Fact] = [Text(money(cost_usd), "dim")] if cost_usd is not None else []
+    facts = [*cost, *usage_facts(turn.usage), time_column(turn.started_at_ns, turn.ended_at_ns)]
+    return Row(sentence(status, said), facts)
+
+
+def report(news: News) -> dict[str, Any]:
+    """One piece of news as plain JSON."""
+    turn, step = news.turn, news.step
+    common = {
+        "at": iso_time(news.at_ns),
+        "what": _what(news),
+        "agent": news.agent,
+        "session_id": news.session_id,
+        "project": news.project,
+        "turn": turn.number,
+        "turn_id": turn.turn_id,
+    }
+    if step is None:
+        ended = news.what == "ended"
+        return {
+            **common,
+            "status": turn.status if ended else "open",
+            "prompt": turn.prompt,
+            "response": turn.response if ended else None,
+            "model": turn.model,
+            "input_tokens": turn.usage.input_tokens if ended else None,
+            "output_tokens": turn.usage.output_tokens if ended else None,
+            "cost_usd": news.cost_usd if ended else None,
+            "error": turn.error.message if turn.error else None,
+        }
+    return {**common, "step_id": step_id(step), **_step_report(step)}
+
+
+def _what(news: News) -> str:
+    if news.step is None:
+        return f"turn_{news.what}"
+    names = {ModelCall: "model_call", ToolCall: "tool", Subagent: "subagent", Moment: "moment"}
+    return names[type(news.step)]
+
+
+def _step_report(step: Any) -> dict[str, Any]:
+    error = getattr(step, "error", None)
+    failed = {"error": None if error is None else error.type}
+    if isinstance(step, ToolCall):
+        return {"name": step.name, "status": step.status, "input": step.input, **failed}
+    if isinstance(step, ModelCall):
+        return {
+            "model": step.model,
+            "status": "ok" if error is None else "error",
+            "input_tokens": step.usage.input_tokens,
+            "output_tokens": step.usage.output_tokens,
+            **failed,
+        }
+    if isinstance(step, Subagent):
+        return {"name": step.type, "status": step.status, **failed}
+    return {"name": step.kind, "details": step.details}
