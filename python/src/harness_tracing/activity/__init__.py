@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from harness_tracing.activity.commands import Command, commands_of, tool_calls, unseen_of
 from harness_tracing.activity.edits import Edit, edits_of, reads_of
-from harness_tracing.activity.gate import GATE_FILES, Gate, declared_gate, gate_of
+from harness_tracing.activity.gate import GATE_FILES, Gate, declared_gate, gate_of, runs_gate
 from harness_tracing.activity.verification import (
     Verdict,
     Verification,
@@ -29,6 +29,7 @@ __all__ = [
     "edits_of",
     "gate_of",
     "reads_of",
+    "runs_gate",
     "tool_calls",
     "unseen_of",
     "verification_of",

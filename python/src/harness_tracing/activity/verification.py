@@ -59,9 +59,10 @@ class _Judge:
         after = [each for each in self.commands if self.is_after(each, last)]
         checks = tuple(each for each in after if each.check and each.outcome != "not run")
         if self.gate is None:
-            return Verification(
-                "no_gate", "no gate of the project is known", None, last, checks=checks
+            reason = "no gate of the project is known" + _passed(
+                checks, "; what passed after the edit"
             )
+            return Verification("no_gate", reason, None, last, checks=checks)
         runs = [each for each in after if runs_gate(each, self.gate, self.folder) == "whole"]
         others = tuple(each for each in checks if each not in runs)
         if runs:
@@ -71,8 +72,9 @@ class _Judge:
     def _without_edits(self) -> Verification:
         if self.unseen:
             return Verification("cannot_tell", "the commands it ran are hidden", self.gate)
-        reason = "only prose or files outside of the project" if self.only_prose else "no code"
-        return Verification("nothing_edited", f"{reason} was edited", self.gate)
+        prose = "only prose or files outside of the project were edited"
+        reason = prose if self.only_prose else "no code was edited"
+        return Verification("nothing_edited", reason, self.gate)
 
     def _by_run(
         self, gate: Gate, last: Edit, runs: list[Command], others: tuple[Command, ...]
@@ -96,10 +98,9 @@ class _Judge:
             return Verification("cannot_tell", reason, gate, last, checks=others)
         before = [each for each in self.commands if runs_gate(each, gate, self.folder) == "whole"]
         missing = "ran only before the last code edit" if before else "did not run"
-        passed = [each for each in others if each.outcome == "passed"]
-        if passed:
-            names = ", ".join(dict.fromkeys(f"`{each.text}`" for each in passed))
-            reason = f"`{gate.text}` {missing}; narrower checks passed after it: {names}"
+        if any(each.outcome == "passed" for each in others):
+            narrower = _passed(others, "; narrower checks that passed after it")
+            reason = f"`{gate.text}` {missing}{narrower}"
             return Verification("partial", reason, gate, last, checks=others)
         run = before[-1] if before else None
         return Verification("not_verified", f"`{gate.text}` {missing}", gate, last, run, others)
@@ -114,6 +115,11 @@ class _Judge:
         if begun is not None and ended is not None:
             return begun >= ended
         return self.order[id(call)] > self.order[id(edit.tool)]
+
+
+def _passed(checks: Sequence[Command], what: str) -> str:
+    names = dict.fromkeys(f"`{each.text}`" for each in checks if each.outcome == "passed")
+    return f"{what}: {', '.join(names)}" if names else ""
 
 
 def verified_by(

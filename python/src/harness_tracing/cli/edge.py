@@ -85,13 +85,25 @@ def print_json(value: Any) -> None:
     click.echo(json_text(value, only_ascii=encoding != "utf8"))
 
 
-def print_tree(edge: Edge, parts: Iterable[RenderableType]) -> None:
-    """Print a tree: coloured on a terminal (see NO_COLOR), no wider than reads well."""
+def print_tree(edge: Edge, parts: Iterable[RenderableType], *, pager: bool = True) -> None:
+    """Print a tree: coloured on a terminal (see NO_COLOR), no wider than reads well.
+
+    On a terminal what is longer than the screen goes through the user's pager, unless not wanted.
+    """
     from harness_tracing.observe.rows import WIDEST
 
     console = _console(edge)
-    for part in parts:
-        console.print(part, width=min(console.width, WIDEST))
+    if not (pager and console.is_terminal and sys.stdout.isatty()):
+        for part in parts:
+            console.print(part, width=min(console.width, WIDEST))
+        return
+    from harness_tracing.cli.pager import Paged
+
+    width, height = console.size
+    with Paged(edge.environ, height) as paged:
+        console = _console(edge, file=paged, force_terminal=True, width=width)
+        for part in parts:
+            console.print(part, width=min(width, WIDEST))
 
 
 def print_table(edge: Edge, table: Callable[[int], RenderableType]) -> None:
@@ -100,7 +112,7 @@ def print_table(edge: Edge, table: Callable[[int], RenderableType]) -> None:
     console.print(table(console.width))
 
 
-def _console(edge: Edge) -> Console:
+def _console(edge: Edge, **options: Any) -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, _environ=edge.environ)
+    return Console(highlight=False, markup=False, emoji=False, _environ=edge.environ, **options)

@@ -35,6 +35,10 @@ def since_ns(
     return at_ns
 
 
+until_ns = since_ns
+"""The same readings, for the end of a span of time."""
+
+
 def agent_name(
     _ctx: click.Context, _parameter: click.Parameter, value: Optional[str]
 ) -> Optional[str]:

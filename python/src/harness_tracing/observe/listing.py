@@ -17,6 +17,9 @@ from harness_tracing.store import ProjectRow, SessionRow
 
 _ROOM_FOR_ALL_COLUMNS = 100
 _ROOM_FOR_WHOLE_IDS = 140
+_ROOM_FOR_AGENTS = 120
+# The columns of numbers, each with the width from which on there is room for it.
+_NUMBERS = {"time": 100, "turns": 0, "tools": 100, "failed": 100, "tokens": 64, "cost": 0}
 _SHORT_ID = 8
 _LEAST_PROMPT = 12
 
@@ -30,29 +33,35 @@ def session_table(rows: Sequence[SessionRow], width: int, zone: Zone = None) -> 
     """
     wide = width >= _ROOM_FOR_ALL_COLUMNS
     id_length = None if width >= _ROOM_FOR_WHOLE_IDS else _telling_length(rows)
+    agents = len({row.agent for row in rows}) > 1 or width >= _ROOM_FOR_WHOLE_IDS
     table = _table()
     table.add_column("session", no_wrap=True)
     table.add_column("started", no_wrap=True, style="dim")
     table.add_column("project", no_wrap=True, overflow="ellipsis", max_width=20)
-    numbers = ("time", "turns", "tools", "tokens", "cost") if wide else ("turns", "tokens", "cost")
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
+    if agents and width >= _ROOM_FOR_AGENTS:
+        table.add_column("agent", no_wrap=True, overflow="ellipsis", max_width=12)
+    for name, least_width in _NUMBERS.items():
+        if width >= least_width:
+            table.add_column(name, justify="right", no_wrap=True)
     # The only column that may shrink; its cells do not wrap either.
     table.add_column("first prompt", min_width=_LEAST_PROMPT)
     for row in rows:
         cells = {
-            "time": _time(row),
-            "turns": str(row.turns),
-            "tools": str(row.tools),
-            "tokens": tokens(row.usage.total_tokens) if row.usage.total_tokens else "",
-            "cost": _cost(row),
+            "agent": words(row.agent),
+            "time": Text(_time(row)),
+            "turns": Text(str(row.turns)),
+            "tools": Text(str(row.tools)),
+            "failed": Text(str(row.failures) if row.failures else "", "red"),
+            "tokens": Text(tokens(row.usage.total_tokens) if row.usage.total_tokens else ""),
+            "cost": Text(_cost(row)),
         }
+        shown = [cells[str(each.header)] for each in table.columns if each.header in cells]
         table.add_row(
             words(row.session_id[:id_length], "bold"),
             _started(row, zone)[0 if wide else len("2025-") :],
             words(row.project),
-            *[cells[name] for name in numbers],
-            _prompt(row),
+            *shown,
+            _prompt(row, with_failures=width < _NUMBERS["failed"]),
         )
     return table
 
@@ -146,14 +155,15 @@ def _cost(row: SessionRow) -> str:
     return money(row.cost_usd) + ("+" if row.unpriced_models else "")
 
 
-def _prompt(row: SessionRow) -> Text:
+def _prompt(row: SessionRow, with_failures: bool) -> Text:
     """How it went unless it went well, then what was asked first."""
     status = Text()
     if row.open:
         status = Text("running", "cyan")
     elif row.last_status is not None and row.last_status != "completed":
         status = words(row.last_status, STATUS_STYLES.get(row.last_status, ""))
-    failures = Text(plural(row.failures, "failure") if row.failures else "", "red")
+    failed = row.failures if with_failures else 0
+    failures = Text(plural(failed, "failure") if failed else "", "red")
     prompt = sentence(status, failures, words(row.first_prompt or ""))
     prompt.no_wrap, prompt.overflow = True, "ellipsis"
     return prompt
