@@ -1,0 +1,1 @@
+"""Judging what an agent did: rules that need no model, over the turns of the store."""
