@@ -17,7 +17,7 @@ from typing import Literal, Optional
 
 from harness_tracing.activity import tools
 from harness_tracing.activity.commands import Command, commands_of, of_tool, tool_calls
-from harness_tracing.activity.runners import tasks_of
+from harness_tracing.activity.runners import LOOKS_ONLY, tasks_of
 from harness_tracing.model import ToolCall, Turn
 
 GATE_FILES = (
@@ -51,17 +51,6 @@ _NOT_THERE = re.compile(
     r"No rule to make target|[Mm]issing script|does not contain recipe|not found"
 )
 _NARROWING = re.compile(r"(\w*ARGS|TESTS?|K|T|FILTER|ONLY|PYTEST_ADDOPTS|FILE|FILES)=.*", re.DOTALL)
-_LOOKS_ONLY = {
-    "-n",
-    "--dry-run",
-    "--just-print",
-    "-q",
-    "--question",
-    "-p",
-    "--help",
-    "-h",
-    "--list",
-}
 
 
 @dataclass(frozen=True)
@@ -216,7 +205,7 @@ def runs_gate(
 
 
 def _of_target(words: tuple[str, ...], gate: Gate) -> Optional[Literal["whole", "narrower"]]:
-    if _LOOKS_ONLY & set(words) or "-C" in words:
+    if LOOKS_ONLY & set(words) or "-C" in words:
         return None
     if not set(tasks_of(gate.words)) <= set(tasks_of(words)):
         return None
