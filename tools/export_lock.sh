@@ -8,6 +8,6 @@ export_lock() {
 }
 export_lock --no-dev >requirements.lock
 export_lock --all-groups --all-extras >requirements-dev.lock
-for extra in phoenix plot; do
+for extra in judge phoenix plot; do
     export_lock --no-dev --extra "$extra" >"requirements-$extra.lock"
 done

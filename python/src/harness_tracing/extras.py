@@ -6,7 +6,10 @@ from importlib.util import find_spec
 
 from harness_tracing.errors import TracerError
 
-_WHAT_FOR = {"plot": ("`harness stats --plot`", "matplotlib")}
+_WHAT_FOR = {
+    "judge": ("a judge behind an API", "openai and anthropic"),
+    "plot": ("`harness stats --plot`", "matplotlib"),
+}
 
 
 class ExtraMissing(TracerError):  # noqa: N818 - says what is the case
