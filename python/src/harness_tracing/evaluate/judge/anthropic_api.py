@@ -48,7 +48,7 @@ class Anthropic:
             timeout=timeout_s,
             max_retries=0,
         )
-        # Versions before 1.0 take it from ANTHROPIC_AUTH_TOKEN, which is not for this endpoint.
+        # Older versions take it from ANTHROPIC_AUTH_TOKEN, which is not for this endpoint.
         self._client.auth_token = None
 
     def ask(self, question: Question) -> Reply:
