@@ -11,7 +11,7 @@ import pytest
 
 from checkout import CLAUDE
 from claude_client import Home
-from codex_client import CODEX, Codex
+from codex_client import BYPASS, CODEX, Codex
 from codex_scripts import RESPONSES
 from harness_tracing.evaluate.judge import claude_code, codex
 from harness_tracing.evaluate.judge.answers import Choices, Failure, Verdict
@@ -95,7 +95,8 @@ def test_codex_judges_and_no_session_comes_of_it(tmp_path: Path) -> None:
             client.env(),
             model="gpt-5.5",
             command=str(CODEX),
-            arguments=("-c", 'model_provider="scripted"', "-c", _provider(server.url)),
+            # Even where no hook has to be trusted.
+            arguments=(*BYPASS, "-c", 'model_provider="scripted"', "-c", _provider(server.url)),
             timeout_s=60,
         )
         judge = Judge(provider, concurrency=1, sleep=lambda seconds: None)
