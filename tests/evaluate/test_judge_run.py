@@ -16,7 +16,7 @@ from harness_tracing.evaluate.judge.claude_code import ClaudeCode
 from harness_tracing.evaluate.judge.codex import Codex
 from harness_tracing.evaluate.judge.integrations import connect, integrations
 from harness_tracing.evaluate.judge.openai_api import OpenAICompatible
-from harness_tracing.evaluate.judge.purse import PriceUnknownError, most_usd
+from harness_tracing.evaluate.judge.purse import PriceUnknownError, Purse, most_usd
 from harness_tracing.evaluate.templates import Subject
 from harness_tracing.prices import PriceTable
 from tests.evaluate.judges import (
@@ -61,6 +61,18 @@ def test_a_limit_below_one_request_asks_nothing() -> None:
     with Api(Says(openai_body(GOOD))) as api:
         report = judge(chat(api), max_cost_usd=0.000001).judge(questions(3))
     assert (api.requests, report.left, report.spent_usd) == ([], 3, 0.0)
+
+
+def test_reservations_that_were_given_back_leave_no_rest_to_wait_for() -> None:
+    purse = Purse(1.0)
+    for number in range(1, 500):
+        most = 0.001 / number
+        assert purse.reserve(most)
+        assert purse.reserve(most / 3)
+        purse.settle(most, 0.0)
+        purse.settle(most / 3, 0.0)
+    assert not purse.reserve(1.5)
+    assert purse.reserve(1.0)
 
 
 def test_a_limit_without_a_price_is_refused() -> None:

@@ -21,6 +21,7 @@ class Purse:
         self.limit_usd = limit_usd
         self.spent_usd = 0.0
         self._reserved_usd = 0.0
+        self._in_flight = 0
         self._settled = threading.Condition()
 
     def reserve(self, most_usd: float) -> bool:
@@ -32,15 +33,18 @@ class Purse:
             while True:
                 if self.limit_usd is None or self._total(most_usd) <= self.limit_usd:
                     self._reserved_usd += most_usd
+                    self._in_flight += 1
                     return True
-                if self._reserved_usd <= 0:
+                if not self._in_flight:
                     return False
                 self._settled.wait()
 
     def settle(self, most_usd: float, cost_usd: float) -> None:
         """Give back a reservation for what was really spent."""
         with self._settled:
-            self._reserved_usd = max(0.0, round(self._reserved_usd - most_usd, 12))
+            self._in_flight -= 1
+            # Set anew when nothing is reserved: sums of fractions leave a rest.
+            self._reserved_usd = self._reserved_usd - most_usd if self._in_flight else 0.0
             self.spent_usd = round(self.spent_usd + cost_usd, 12)
             self._settled.notify_all()
 

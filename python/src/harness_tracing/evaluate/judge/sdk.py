@@ -34,6 +34,9 @@ def body_of(call: Callable[[], Any], sdk: Any, where: str) -> Mapping[str, Any]:
         ) from None
     except sdk.APIStatusError as error:
         raise _refused(error, where) from None
+    except sdk.APIError as error:
+        message = f"{where} gave an answer that cannot be read: {error}; check base_url"
+        raise ProviderError("malformed", message, retry=True, billed=True) from None
     try:
         found = json.loads(text)
     except ValueError:
