@@ -1,1 +1,1 @@
-"""Judging what an agent did: rules that need no model, over the turns of the store."""
+"""Judging what an agent did: by rules that need no model, and by models that are asked."""
