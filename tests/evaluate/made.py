@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from harness_tracing.model import Moment, Step, ToolCall, Turn
 
-FOLDER = "/work/app"
+FOLDER = "/app"
 
 
 def bash(
