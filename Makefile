@@ -8,6 +8,9 @@ SHELL := /bin/sh
 
 PY      := .venv/bin/python
 PYTEST  := $(PY) -m pytest
+# Tests wait for processes far more than they compute: several at once, also on two cores.
+JOBS    ?= 4
+AT_ONCE := -n $(JOBS) --dist worksteal
 CLAUDE  := .e2e/node_modules/.bin/claude
 CODEX   := .e2e/codex/node_modules/.bin/codex
 CURSOR  := .e2e/cursor/node_modules/@cursor/sdk/package.json
@@ -64,13 +67,13 @@ demo: setup ## trace the real Claude Code against a scripted model, show its ses
 
 .PHONY: test
 test: setup ## all tests but those with targets of their own below (ARGS="-k spool")
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(AT_ONCE) $(ARGS)
 
 .PHONY: test-39
 # What shells do, and who is trusted with a key, does not hang on the version of Python.
 SAME_ON_39 = --ignore=tests/capture --ignore=tests/security
 test-39: setup-39
-	@if [ -x .venv-39/bin/python ]; then .venv-39/bin/python -m pytest $(SAME_ON_39) $(ARGS); fi
+	@if [ -x .venv-39/bin/python ]; then .venv-39/bin/python -m pytest $(AT_ONCE) $(SAME_ON_39) $(ARGS); fi
 
 .PHONY: e2e
 e2e: setup setup-e2e ## the tests that drive the real clients
