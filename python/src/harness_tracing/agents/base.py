@@ -188,6 +188,26 @@ SettingsEnv = Callable[
 
 
 @dataclass(frozen=True)
+class SettingsFile:
+    """A file in which variables are set for an agent, by its user or by a project.
+
+    `form`: a JSON file with an `env` block, or a shell script of ``export NAME=value``.
+    """
+
+    path: Path
+    form: Literal["env block", "exports"]
+    of_project: bool = False
+
+
+SettingsFiles = Callable[[Mapping[str, str], Optional[str]], tuple[SettingsFile, ...]]
+"""Environment and project folder in; the files of `SettingsEnv`, those that win last."""
+
+
+def _no_files(env: Mapping[str, str], project_dir: Optional[str]) -> tuple[SettingsFile, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
 class Machine:
     """Where a registration goes: the user's variables and home folder, and what is ours.
 
@@ -228,7 +248,46 @@ class Registration(Protocol):
         """Whether all our hooks are in as they have to be."""
 
 
+@dataclass(frozen=True)
+class SettingsFile:
+    """A file in which variables are set for an agent's hooks.
+
+    `scope` is whose word it is: the user's everywhere, a project's as everybody has it
+    (``shared``), or a project's for this user alone (``local``). `form` is an ``env`` block in
+    JSON or the assignments of a shell script. `over_shell`: it comes before the variables of the
+    shell that the agent was started in.
+    """
+
+    scope: Literal["user", "shared", "local"]
+    path: Path
+    form: Literal["json", "shell"]
+    over_shell: bool = False
+
+
+SettingsFiles = Callable[[Mapping[str, str], Path, Optional[Path]], tuple[SettingsFile, ...]]
+"""Environment, user's home and project's folder in: the files that count, the weakest first."""
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """Whether an agent runs our hooks as it stands: its own word for that, and what to do."""
+
+    ok: bool
+    state: str
+    advice: str = ""
+
+
+Problem = Callable[[str, Mapping[str, Any]], Optional[str]]
+"""An event's name and payload in: what is not as the reader knows it."""
+
+
 def _no_hint(machine: Machine) -> tuple[str, ...]:
+    return ()
+
+
+def _no_files(
+    env: Mapping[str, str], user_home: Path, project: Optional[Path]
+) -> tuple[SettingsFile, ...]:
     return ()
 
 
@@ -246,9 +305,15 @@ class Agent:
     `version_command` tells the installed version, where the registration depends on it.
     `program` is what it is started with, `folder` where its files lie below the user's home;
     `takes` are the options of `harness install` that only some agents have, `optional_events`
-    those registered only when asked for. `learned_on` are the versions all this was learned on,
+    those registered only when asked for. `settings_files` are the files that `settings_env`
+    reads. `learned_on` are the versions all this was learned on,
     `supported_versions` the oldest it is taken from.
     `history` lists the sessions it keeps on disk.
+    `settings_files` are those that `settings_env` reads; `one_project` is what a user does to
+    have one project alone traced where no file of a project's says so. `plugins` are the names
+    of our plugins that it has enabled, `others` those of other tracers; `trust` is for agents
+    that run only hooks their user trusts. `payload_problem` and `line_problem` hold what it
+    writes against what the reader knows.
     """
 
     name: str
@@ -274,4 +339,12 @@ class Agent:
     takes: tuple[str, ...] = ()
     optional_events: tuple[Event, ...] = ()
     learned_on: str = ""
+    settings_files: SettingsFiles = _no_files
     history: Optional[History] = None
+    settings_files: SettingsFiles = _no_files
+    one_project: str = ""
+    plugins: Callable[[Machine], tuple[str, ...]] = _no_hint
+    others: Callable[[Machine], tuple[str, ...]] = _no_hint
+    trust: Optional[Callable[[Machine], Trusted]] = None
+    payload_problem: Optional[Problem] = None
+    line_problem: Optional[Callable[[Mapping[str, Any]], Optional[str]]] = None

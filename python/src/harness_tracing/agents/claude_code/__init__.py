@@ -12,6 +12,7 @@ from harness_tracing.agents.base import (
     Machine,
     Reader,
     Registration,
+    SettingsFile,
 )
 
 
@@ -28,6 +29,13 @@ def _settings_env(
 
     user_home = env.get("CLAUDE_CONFIG_DIR") or env.get("HOME") or env.get("USERPROFILE") or ""
     return settings_env(user_home, project_dir)
+
+
+def _settings_files(env: Mapping[str, str], project_dir: Optional[str]) -> tuple[SettingsFile, ...]:
+    from harness_tracing.agents.claude_code.settings import settings_files
+
+    user_home = env.get("HOME") or env.get("USERPROFILE") or ""
+    return settings_files(user_home, env.get("CLAUDE_CONFIG_DIR"), project_dir)
 
 
 def _registration(machine: Machine) -> Registration:
@@ -74,6 +82,7 @@ AGENT = Agent(
     supported_versions="2.1",
     reader=_reader,
     settings_env=_settings_env,
+    settings_files=_settings_files,
     registration=_registration,
     history=_history,
     program="claude",

@@ -12,6 +12,7 @@ from harness_tracing.agents.base import (
     Machine,
     Reader,
     Registration,
+    SettingsFile,
 )
 
 
@@ -27,6 +28,13 @@ def _settings_env(
     from harness_tracing.agents.codex.settings import settings_env
 
     return settings_env(env), {}
+
+
+def _settings_files(env: Mapping[str, str], project_dir: Optional[str]) -> tuple[SettingsFile, ...]:
+    from harness_tracing.agents.codex.settings import settings_path
+
+    path = settings_path(env)
+    return () if path is None else (SettingsFile(path, "exports"),)
 
 
 def _registration(machine: Machine) -> Registration:
@@ -75,6 +83,7 @@ AGENT = Agent(
     supported_versions="0.169 (rollouts: 0.80)",
     reader=_reader,
     settings_env=_settings_env,
+    settings_files=_settings_files,
     session_key="session_id",
     own_shell=True,
     registration=_registration,
