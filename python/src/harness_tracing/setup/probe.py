@@ -1,0 +1,57 @@
+"""Whether a backend is there and takes the credentials: asked now, with nothing in the question.
+
+Over HTTP and gRPC an export request without any span is sent; a Phoenix is also asked for a span
+that nobody has, since the path for spans alone does not tell it from another receiver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from harness_tracing import __version__
+from harness_tracing.destinations import Destination
+from harness_tracing.errors import TracerError
+
+TIMEOUT_S = 8.0
+_NO_SPAN = "0" * 15 + "1"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came back, in one line without any credential; `ok`: turns can be sent there."""
+
+    ok: bool
+    message: str
+
+
+def ask(destination: Destination, timeout_s: float = TIMEOUT_S) -> Checked:
+    """Ask a backend; takes no longer than the time limit for each of two questions."""
+    from harness_tracing.export.sender import open_sender
+
+    destination = replace(destination, timeout_s=min(destination.timeout_s, timeout_s))
+    sender = open_sender(destination, version=__version__)
+    try:
+        outcome = sender.send(b"", destination.timeout_s)
+    finally:
+        sender.close()
+    title = destination.target.title
+    if outcome.verdict not in ("delivered", "rejected"):
+        return Checked(False, outcome.reason)
+    if outcome.verdict == "delivered" and destination.target.kind == "phoenix":
+        return _is_phoenix(destination, title)
+    credentials = " and takes the credentials" if destination.headers else ""
+    return Checked(True, f"{title} answers{credentials}")
+
+
+def _is_phoenix(destination: Destination, title: str) -> Checked:
+    from harness_tracing.export.readback import open_readback
+
+    read_back = open_readback(destination)
+    if read_back is None:
+        return Checked(True, f"{title} answers")
+    try:
+        read_back.stored(destination.target.project, (_NO_SPAN,))
+    except TracerError as error:
+        return Checked(False, str(error))
+    key = " and takes the key" if "authorization" in destination.headers else ""
+    return Checked(True, f"{title} answers as Phoenix does{key}")
