@@ -249,26 +249,6 @@ class Registration(Protocol):
 
 
 @dataclass(frozen=True)
-class SettingsFile:
-    """A file in which variables are set for an agent's hooks.
-
-    `scope` is whose word it is: the user's everywhere, a project's as everybody has it
-    (``shared``), or a project's for this user alone (``local``). `form` is an ``env`` block in
-    JSON or the assignments of a shell script. `over_shell`: it comes before the variables of the
-    shell that the agent was started in.
-    """
-
-    scope: Literal["user", "shared", "local"]
-    path: Path
-    form: Literal["json", "shell"]
-    over_shell: bool = False
-
-
-SettingsFiles = Callable[[Mapping[str, str], Path, Optional[Path]], tuple[SettingsFile, ...]]
-"""Environment, user's home and project's folder in: the files that count, the weakest first."""
-
-
-@dataclass(frozen=True)
 class Trusted:
     """Whether an agent runs our hooks as it stands: its own word for that, and what to do."""
 
@@ -282,12 +262,6 @@ Problem = Callable[[str, Mapping[str, Any]], Optional[str]]
 
 
 def _no_hint(machine: Machine) -> tuple[str, ...]:
-    return ()
-
-
-def _no_files(
-    env: Mapping[str, str], user_home: Path, project: Optional[Path]
-) -> tuple[SettingsFile, ...]:
     return ()
 
 
@@ -309,8 +283,9 @@ class Agent:
     reads. `learned_on` are the versions all this was learned on,
     `supported_versions` the oldest it is taken from.
     `history` lists the sessions it keeps on disk.
-    `settings_files` are those that `settings_env` reads; `one_project` is what a user does to
-    have one project alone traced where no file of a project's says so. `plugins` are the names
+    `one_project` is what a user does to have one project alone traced where there is no file
+    of a project's to say so in; `over_shell`: its settings files come before the variables of
+    the shell that it was started in. `plugins` are the names
     of our plugins that it has enabled, `others` those of other tracers; `trust` is for agents
     that run only hooks their user trusts. `payload_problem` and `line_problem` hold what it
     writes against what the reader knows.
@@ -341,7 +316,7 @@ class Agent:
     learned_on: str = ""
     settings_files: SettingsFiles = _no_files
     history: Optional[History] = None
-    settings_files: SettingsFiles = _no_files
+    over_shell: bool = False
     one_project: str = ""
     plugins: Callable[[Machine], tuple[str, ...]] = _no_hint
     others: Callable[[Machine], tuple[str, ...]] = _no_hint
