@@ -247,6 +247,16 @@ class Registration(Protocol):
     def registered(self) -> bool:
         """Whether all our hooks are in as they have to be."""
 
+    def present(self, event: Optional[str] = None) -> bool:
+        """Whether any hook of ours, or that of one event, is in."""
+
+    def others(self) -> tuple[str, ...]:
+        """Commands of other tracers beside ours."""
+
+    @property
+    def path(self) -> Path:
+        """The file it is about."""
+
 
 @dataclass(frozen=True)
 class Trusted:

@@ -47,6 +47,18 @@ def agent_of(command: object) -> Optional[str]:
     return (found["agent"] or found["other"]) if found else None
 
 
+_TRACER = re.compile(
+    r"arize|braintrust|helicone|laminar|langfuse|langsmith|openinference|opentelemetry|opik|otel"
+    r"|traceloop|tracing|wandb|weave",
+    re.IGNORECASE,
+)
+
+
+def traces(text: str) -> bool:
+    """Whether the name of a plugin or a hook's command is that of some tracer."""
+    return _TRACER.search(text) is not None
+
+
 @dataclass(frozen=True)
 class HooksFile:
     """A JSON file of an agent with `hooks` by event. It is the agent's `Registration`.
@@ -140,6 +152,15 @@ class HooksFile:
         except RegistrationError:
             return False
         return any(event in (None, name) for name, _ in found)
+
+    def others(self) -> tuple[str, ...]:
+        """The commands in the file, each once, that look like another tracer's."""
+        try:
+            root = json_text.scan(self._text(read(self.path)))
+        except (RegistrationError, ValueError):
+            return ()
+        found = (command for command in _commands(root.member("hooks")) if traces(command))
+        return tuple(dict.fromkeys(each for each in found if agent_of(each) is None))
 
     # --- what the user is told besides
 
@@ -256,6 +277,13 @@ class HooksFile:
                 child = above.pop()
             text = json_text.cut(text, above[-1], child)
         return text
+
+
+def _commands(node: Optional[Node]) -> Iterator[str]:
+    for child in json_text.children(node):
+        if child.key == "command" and isinstance(child.value, str):
+            yield child.value
+        yield from _commands(child)
 
 
 def _only(container: Node, child: Node) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from typing import Any, Optional
 
 from harness_tracing.agents.base import (
     Agent,
@@ -42,6 +42,30 @@ def _registration(machine: Machine) -> Registration:
     from harness_tracing.agents.claude_code.register import registration
 
     return registration(machine, AGENT.title, AGENT.events)
+
+
+def _plugins(machine: Machine) -> tuple[str, ...]:
+    from harness_tracing.agents.claude_code.register import plugins
+
+    return plugins(machine)
+
+
+def _others(machine: Machine) -> tuple[str, ...]:
+    from harness_tracing.agents.claude_code.register import other_plugins
+
+    return other_plugins(machine)
+
+
+def _payload_problem(event: str, payload: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.claude_code.schemas import payload_problem
+
+    return payload_problem(event, payload)
+
+
+def _line_problem(line: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.claude_code.schemas import line_problem
+
+    return line_problem(line)
 
 
 def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
@@ -84,6 +108,11 @@ AGENT = Agent(
     settings_env=_settings_env,
     settings_files=_settings_files,
     registration=_registration,
+    plugins=_plugins,
+    others=_others,
+    over_shell=True,
+    payload_problem=_payload_problem,
+    line_problem=_line_problem,
     history=_history,
     program="claude",
     folder=".claude",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from typing import Any, Optional
 
 from harness_tracing.agents.base import (
     Agent,
@@ -13,6 +13,7 @@ from harness_tracing.agents.base import (
     Reader,
     Registration,
     SettingsFile,
+    Trusted,
 )
 
 
@@ -44,11 +45,34 @@ def _registration(machine: Machine) -> Registration:
 
 
 def _hint(machine: Machine) -> tuple[str, ...]:
+    found = _trust(machine)
+    return (f"Codex: {found.state}. {found.advice}".strip(),)
+
+
+def _trust(machine: Machine) -> Trusted:
     from harness_tracing.agents.codex.register import codex_home
     from harness_tracing.agents.codex.trust import trust
 
     found = trust(codex_home(machine.environ, machine.user_home))
-    return (f"Codex: {found.state}. {found.advice}".strip(),)
+    return Trusted(found.state == "trusted", found.state, found.advice)
+
+
+def _plugins(machine: Machine) -> tuple[str, ...]:
+    from harness_tracing.agents.codex.register import plugins
+
+    return plugins(machine)
+
+
+def _payload_problem(event: str, payload: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.codex.schemas import payload_problem
+
+    return payload_problem(event, payload)
+
+
+def _line_problem(line: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.codex.schemas import line_problem
+
+    return line_problem(line)
 
 
 def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
@@ -88,6 +112,14 @@ AGENT = Agent(
     own_shell=True,
     registration=_registration,
     hint=_hint,
+    plugins=_plugins,
+    trust=_trust,
+    one_project=(
+        "Codex gives its hooks nothing from a project's folder. To trace one project alone:"
+        " harness disable codex, and start it there as `ARIZE_TRACE_ENABLED=true codex`"
+    ),
+    payload_problem=_payload_problem,
+    line_problem=_line_problem,
     history=_history,
     program="codex",
     folder=".codex",
