@@ -29,7 +29,8 @@ setup-39:
 	@PYTHON= sh tools/make_venv.sh .venv-39 3.9 || sh tools/missing_python.sh 3.9
 
 .PHONY: setup-e2e
-setup-e2e: $(CLAUDE) $(CODEX) $(CURSOR) ## install the real clients from npm into .e2e/
+setup-e2e: $(CLAUDE) $(CODEX) $(CURSOR) ## install the real clients into .e2e/
+	@sh tools/make_sdk.sh
 
 $(CLAUDE): tests/e2e/package.json tests/e2e/package-lock.json
 	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }

@@ -72,3 +72,13 @@ class Home:
     def registrations(self) -> Path:
         """For each agent what uninstalling restores, and the backup of the user's file."""
         return self.root / "registrations"
+
+    @property
+    def agent_sdk(self) -> Path:
+        """Plugins made for programs that use the Claude Agent SDK, one per installation."""
+        return self.root / "agent-sdk"
+
+    @property
+    def scopes(self) -> Path:
+        """What `harness enable` and `disable` found in the files they edited."""
+        return self.root / "scopes"
