@@ -10,8 +10,11 @@ import click
 from harness_tracing.errors import TracerError
 
 _COMMANDS = {
+    "agents": ("harness_tracing.cli.agents", "agents"),
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
+    "disable": ("harness_tracing.cli.scoping", "disable"),
     "doctor": ("harness_tracing.cli.doctor", "doctor"),
+    "enable": ("harness_tracing.cli.scoping", "enable"),
     "exec": ("harness_tracing.cli.exec", "exec_"),
     "flush": ("harness_tracing.cli.flush", "flush"),
     "hook-command": ("harness_tracing.cli.installation", "hook_command"),
@@ -20,6 +23,7 @@ _COMMANDS = {
     "outbox": ("harness_tracing.cli.outbox", "outbox"),
     "projects": ("harness_tracing.cli.projects", "projects"),
     "prune": ("harness_tracing.cli.sessions", "prune"),
+    "setup": ("harness_tracing.cli.setup", "setup"),
     "sessions": ("harness_tracing.cli.sessions", "sessions"),
     "spans": ("harness_tracing.cli.spans", "spans"),
     "status": ("harness_tracing.cli.status", "status"),
