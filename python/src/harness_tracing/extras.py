@@ -20,7 +20,7 @@ Kind = Literal["built", "checkout", "pip", "pipx", "uv tool"]
 
 @dataclass(frozen=True)
 class Extra:
-    """What an extra is for, the modules that come with it, the oldest Python it is to be had for."""
+    """What an extra is for, the modules that come with it, the oldest Python that may have it."""
 
     why: str
     modules: tuple[str, ...]
