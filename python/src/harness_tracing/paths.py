@@ -82,3 +82,8 @@ class Home:
     def scopes(self) -> Path:
         """What `harness enable` and `disable` found in the files they edited."""
         return self.root / "scopes"
+
+    @property
+    def skills(self) -> Path:
+        """Which skills of ours were put among an agent's, and what they held."""
+        return self.root / "skills.json"

@@ -14,6 +14,8 @@ from harness_tracing.agents import json_text
 from harness_tracing.agents.base import SettingsFile
 from harness_tracing.errors import ConfigError
 
+_SAID = re.compile(r"\s*(?:export\s+)?\w+=(?P<value>'[^']*'|\"[^\"]*\"|[^\s;#]*)[;\s]*(?:#.*)?")
+
 Changes = Mapping[str, Optional[str]]
 """Variables and what they shall be; None takes one away."""
 
@@ -113,3 +115,22 @@ def sets(file: SettingsFile, text: str, name: str) -> bool:
     except ValueError:
         return False
     return block is not None and block.member(name) is not None
+
+
+def value_in(file: SettingsFile, text: str, name: str) -> Optional[str]:
+    """What the text of a settings file says of a variable, None where it says nothing.
+
+    Raises ConfigError, naming the file, where its text is not what the agent could read.
+    """
+    if file.form == "exports":
+        said = [_SAID.fullmatch(line) for line in text.splitlines() if _sets(line, name)]
+        last = said[-1] if said else None
+        return last["value"].strip("'\"") if last is not None else None
+    try:
+        block = json_text.scan(text).member("env") if text.strip() else None
+    except ValueError as error:
+        raise ConfigError(
+            f"{file.path} cannot be read: {error}. Mend it and run this again"
+        ) from None
+    member = block.member(name) if block is not None else None
+    return None if member is None else str(member.value).lower()

@@ -13,6 +13,7 @@ _COMMANDS = {
     "agents": ("harness_tracing.cli.agents", "agents"),
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
     "disable": ("harness_tracing.cli.scoping", "disable"),
+    "config": ("harness_tracing.cli.config", "config_"),
     "doctor": ("harness_tracing.cli.doctor", "doctor"),
     "enable": ("harness_tracing.cli.scoping", "enable"),
     "exec": ("harness_tracing.cli.exec", "exec_"),

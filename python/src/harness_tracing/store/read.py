@@ -109,6 +109,18 @@ class ProjectRow:
     last_event_ns: Optional[int]
 
 
+@dataclass(frozen=True)
+class AgentRow:
+    """An agent: how many sessions it has, and when something last happened in a captured one.
+
+    Who was captured has a process that is known; what was imported says nothing about hooks.
+    """
+
+    agent: str
+    sessions: int
+    last_event_ns: Optional[int]
+
+
 def session_rows(
     connection: sqlite3.Connection,
     *,
@@ -359,6 +371,18 @@ def project_rows(connection: sqlite3.Connection) -> list[ProjectRow]:
             " sum((SELECT count(*) FROM turns WHERE turns.session_key = sessions.session_key))"
             " AS turns FROM sessions GROUP BY project, agent)"
             " GROUP BY project ORDER BY max(last_ns) DESC, project"
+        )
+    ]
+
+
+def agent_rows(connection: sqlite3.Connection) -> list[AgentRow]:
+    """Every agent that has sessions, by name."""
+    return [
+        AgentRow(*row)
+        for row in connection.execute(
+            "SELECT agent, count(*), max(CASE WHEN"
+            " json_extract(CAST(body AS TEXT), '$.pid') IS NOT NULL THEN last_event_ns END)"
+            " FROM sessions GROUP BY agent ORDER BY 1"
         )
     ]
 
