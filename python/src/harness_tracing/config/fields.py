@@ -67,7 +67,7 @@ def _address(value: Any, _: Path) -> str:
     return value.strip()
 
 
-_READ: Mapping[str, Read] = {
+READ: Mapping[str, Read] = {
     "endpoint": _address,
     "api_key": credential,
     "space_id": credential,
@@ -84,6 +84,7 @@ _READ: Mapping[str, Read] = {
     "insecure": switch,
     "timeout_s": _milliseconds,
 }
+"""How the value of each field of a destination is read."""
 MEANINGS: Mapping[str, str] = {
     "endpoint": "where it is: a URL, or `host:port` for gRPC",
     "api_key": "the key it wants",
@@ -145,7 +146,7 @@ def variables_of(name: str) -> Mapping[str, tuple[str, ...]]:
 
 def keys_of(kind: Kind) -> list[str]:
     """What may stand in config.yaml of a destination of that kind."""
-    keys = [key for key in _READ if key not in _ONLY_VARIABLES]
+    keys = [key for key in READ if key not in _ONLY_VARIABLES]
     return ["kind", *(key for key in keys if key != "space_id" or kind == "ax")]
 
 
@@ -287,7 +288,7 @@ class Asked:
         self, key: str, value: Any, origin: Origin, fault: type[Exception] = LeftOutError
     ) -> Optional[Told]:
         try:
-            return Told(_READ[key](value, self.layers.user_home), origin)
+            return Told(READ[key](value, self.layers.user_home), origin)
         except ValueError as error:
             problem = f"{self.place(origin)} cannot be used; it may be {error}"
         if origin.source is Source.CONFIG:

@@ -59,8 +59,10 @@ class Situation:
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """The destinations that are sent to now, by name."""
-        known = known_destinations(settings_here(self.env, self.home).values())
+        """The destinations that the agent's sessions go to now, by name; without an agent all."""
+        everybodys = settings_here(self.env, self.home)
+        chosen = [everybodys[self.agent.name]] if self.agent else everybodys.values()
+        known = known_destinations(chosen)
         found = {each.name: each.target.title for each in known}
         for path, value in self.imported:
             if path[0] == "destinations":
@@ -181,7 +183,9 @@ def planned(now: Situation, answers: Answers, where: Where) -> Plan:
     if where == "agent":
         variables = plan.variable_changes(answers, agent, now.user_env)
         changes = [each for each in changes if _is_switch(each, now.content)]
-    edits = [_config_edit(now, [*now.imported, *changes])]
+    edits = []
+    if where == "config" or changes or now.imported:
+        edits.append(_config_edit(now, [*now.imported, *changes]))
     lines: list[str] = []
     if where == "agent" and now.settings_file is not None:
         edits.append(_variables_edit(now.settings_file, variables))
