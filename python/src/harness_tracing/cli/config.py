@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from harness_tracing.cli.edge import Edge, pass_edge, print_json, print_table, talk
+from harness_tracing.cli.edge import Edge, pass_edge, print_json, talk
 from harness_tracing.cli.parameters import agent_name
 from harness_tracing.errors import ConfigError
 
@@ -47,10 +48,9 @@ def show(edge: Edge, explain: bool, everything: bool, agent: Optional[str], as_j
         print_json(report)
         return
     shown = [row for row in rows if everything or explain or row.source != "default"]
-    if shown:
-        user_home = str(config.user_home(edge.environ))
-        print_table(edge, lambda width: _table(shown, user_home))
-    else:
+    for line in _lines(shown, str(config.user_home(edge.environ))):
+        click.echo(line)
+    if not shown:
         talk("Nobody set anything: everything is at its default (--all shows what that is).")
     for text in explained.refused() if explain else ():
         click.echo(f"passed over: {text}")
@@ -188,25 +188,20 @@ def _report(row: Row) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[Row], user_home: str) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
+def _lines(rows: list[Row], user_home: str) -> Iterator[str]:
+    """Each value, and below it where it stands."""
     from harness_tracing.observe.text import plain
 
-    table = Table(box=None, show_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("name", no_wrap=True)
-    table.add_column("value", overflow="fold")
-    table.add_column("from", overflow="fold")
     for row in rows:
         name = f"{row.name} ({row.agent})" if row.agent else row.name
-        cells = (name, _text(row.value), _place(row, user_home))
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    return table
+        at_default = "  (default)" if row.source == "default" else ""
+        yield plain(f"{name}: {_text(row.value)}{at_default}")
+        if not at_default:
+            yield plain(f"    {_place(row, user_home)}")
 
 
 def _place(row: Row, user_home: str) -> str:
-    """Where a value stands, short enough for a table."""
+    """Where a value stands: a file and, in one of an agent's, the variable; else a variable."""
     if row.file is None:
         return f"{row.source}: {row.origin}" if row.origin else row.source
     file = row.file
