@@ -182,11 +182,8 @@ put() { # a file that is there whole or not at all
 register() { # agents
     local agent
     for agent; do
-        if [ -n "$skills" ]; then
-            "$harness" install "$agent" --with-skills </dev/null || exit
-        else
-            "$harness" install "$agent" </dev/null || exit
-        fi
+        "$harness" install "$agent" </dev/null || exit
+        [ -z "$skills" ] || "$harness" skills install "$agent" </dev/null || exit
     done
 }
 

@@ -114,7 +114,9 @@ def checkout(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for part in ("python/src/harness_tracing", "plugins", ".claude-plugin", ".agents"):
         shutil.copytree(ROOT / part, copy / part, ignore=ignored)
-    for part in ("marketplace.json", "python/requirements.lock", "tools/generate.py"):
+    locks = ("requirements.lock", "requirements-plot.lock", "requirements-phoenix.lock")
+    parts = ("marketplace.json", "tools/generate.py", *(f"python/{lock}" for lock in locks))
+    for part in parts:
         (copy / part).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / part, copy / part)
     generate(copy)
@@ -137,6 +139,7 @@ def test_what_was_generated_passes_the_check(checkout: Path) -> None:
         "plugins/claude-code-tracing/hooks/hooks.json",
         "plugins/claude-code-tracing/vendor/harness_tracing/model.py",
         "plugins/claude-code-tracing/vendor/requirements.lock",
+        "plugins/claude-code-tracing/vendor/requirements-plot.lock",
         "plugins/claude-code-tracing/.claude-plugin/plugin.json",
         ".claude-plugin/marketplace.json",
         "docs/hooks.md",

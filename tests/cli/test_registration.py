@@ -94,7 +94,7 @@ def bootstraps(folder: Path, name: str) -> Path:
     """A package whose bootstrap tells its name."""
     package = folder / name / "harness_tracing"
     (package / "capture").mkdir(parents=True)
-    for script in ("capture.sh", "capture.py"):
+    for script in ("capture.sh", "capture.py", "wait.sh"):
         (package / "capture" / script).write_text(f"# {name}\n")
     (package / "capture" / "bootstrap.sh").write_text(f'echo {name.replace(chr(39), "")} "$@"\n')
     return package

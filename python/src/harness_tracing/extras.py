@@ -16,6 +16,13 @@ from harness_tracing.errors import TracerError
 
 DISTRIBUTION = "coding-harness-tracing"
 Kind = Literal["built", "checkout", "pip", "pipx", "uv tool"]
+KINDS: dict[Kind, str] = {
+    "built": "one of our own",
+    "checkout": "a checkout",
+    "pip": "one of pip",
+    "pipx": "one of pipx",
+    "uv tool": "one of uv",
+}
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,24 @@ def how(extra: str, kind: Kind, python: str) -> str:
     if kind == "pip":
         return f"{_quoted(python)} -m pip install '{wanted}'"
     return f"harness extra install {extra}"
+
+
+def updates(kind: Kind, python: str) -> str:
+    """What to type to update an installation of this kind, unless install.sh made it."""
+    if kind == "checkout":
+        return "git pull && make setup"
+    if kind == "pipx":
+        return f"pipx upgrade {DISTRIBUTION}"
+    if kind == "uv tool":
+        return f"uv tool upgrade {DISTRIBUTION}"
+    if kind == "pip":
+        return f"{_quoted(python)} -m pip install --upgrade {DISTRIBUTION}"
+    return (
+        f"claude plugin marketplace update {DISTRIBUTION} &&"
+        f" claude plugin update claude-code-tracing@{DISTRIBUTION}"
+        f" (of Codex: codex plugin marketplace upgrade {DISTRIBUTION}); the next session does the"
+        " rest"
+    )
 
 
 def kind_of(prefix: Path) -> Kind:

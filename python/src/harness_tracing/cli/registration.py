@@ -65,7 +65,7 @@ def install(
     machine = inventory.machine(
         environ, home, known, version=version, project=project, tab_edits=tab_edits
     )
-    registration = _registration(known, machine)
+    registration = registration_of(known, machine)
     there = inventory.is_here(known, environ)
     write_capture(home.capture, Path(harness_tracing.__file__).resolve().parent)
     try:
@@ -85,6 +85,7 @@ def install(
 
 
 def check_options(agent: Agent, **given: object) -> None:
+    """Refuse options that this agent has no use for: UsageError."""
     for name, value in given.items():
         if value is not None and name not in agent.takes:
             option = name.replace("_", "-")
@@ -93,7 +94,8 @@ def check_options(agent: Agent, **given: object) -> None:
             )
 
 
-def _registration(agent: Agent, machine: Machine) -> Registration:
+def registration_of(agent: Agent, machine: Machine) -> Registration:
+    """The agent's registration on this machine."""
     if agent.registration is None:
         raise click.ClickException(f"{agent.title} has no registration of its own")
     return agent.registration(machine)
