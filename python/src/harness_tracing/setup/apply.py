@@ -196,9 +196,12 @@ def planned(now: Situation, answers: Answers, where: Where) -> Plan:
 
 
 def _is_switch(change: Change, content: Mapping[str, Any]) -> bool:
-    """Whether a change turns a destination of config.yaml on or off."""
-    path, _ = change
-    return path[0] == "destinations" and path[-1] == "enabled"
+    """Whether a change turns a destination of config.yaml on or off that is not so already."""
+    path, value = change
+    found: Any = content
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return path[0] == "destinations" and path[-1] == "enabled" and found is not value
 
 
 def _config_edit(now: Situation, changes: Sequence[Change]) -> Edit:
