@@ -1,9 +1,9 @@
-"""Makes what is derived: vendored copies, hooks.json, manifests, docs/hooks.md.
+"""Makes what is derived: vendored copies, skills, hooks.json, manifests, docs/hooks.md.
 
     python tools/generate.py            write it
     python tools/generate.py --check    say what differs; exit 1 if anything does
 
-Sources: `python/src/harness_tracing`, `python/requirements.lock`, the agents' descriptors
+Sources: `python/src/harness_tracing`, the locks beside it, the agents' descriptors
 and the root `marketplace.json`. What is derived is committed, and edited by nobody.
 """
 
@@ -21,6 +21,7 @@ import harness_tracing
 from harness_tracing import agents
 from harness_tracing.agents.base import Agent, Event
 from harness_tracing.capture import hook_command
+from harness_tracing.environments import locks_of_extras
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "src" / "harness_tracing"
@@ -55,7 +56,7 @@ FORMS = {
         ".codex-plugin/plugin.json",
         ".agents/plugins/marketplace.json",
         "${PLUGIN_ROOT}",
-        {"hooks": "./hooks/hooks.json"},
+        {"hooks": "./hooks/hooks.json", "skills": "./skills/"},
         lambda path: {"source": "local", "path": path},
         {"installation": "AVAILABLE", "authentication": "ON_INSTALL"},
     ),
@@ -80,8 +81,10 @@ def derived() -> dict[Path, bytes]:
         manifest = manifest_of(entry, marketplace["owner"])
         files[plugin / FORMS[agent.name].manifest_path] = _json(manifest)
         files[plugin / "hooks" / "hooks.json"] = _json(hooks_of(agent))
-        files[plugin / "vendor" / "requirements.lock"] = LOCK.read_bytes()
+        for lock in (LOCK, *locks_of_extras(LOCK)):
+            files[plugin / "vendor" / lock.name] = lock.read_bytes()
         files.update(vendored(plugin / "vendor" / "harness_tracing"))
+        files.update(skills(plugin / "skills"))
     return files
 
 
@@ -91,6 +94,14 @@ def vendored(folder: Path) -> dict[Path, bytes]:
         folder / path.relative_to(PACKAGE): path.read_bytes()
         for path in sorted(PACKAGE.rglob("*"))
         if path.is_file() and path.suffix not in NOT_COPIED
+    }
+
+
+def skills(folder: Path) -> dict[Path, bytes]:
+    """Our skills as they have to lie in a plugin's folder: copies, since links may not survive."""
+    source = PACKAGE / "skills"
+    return {
+        folder / path.relative_to(source): path.read_bytes() for path in source.glob("*/SKILL.md")
     }
 
 
@@ -168,8 +179,8 @@ def hooks_page() -> str:
 
 
 def leftovers(files: dict[Path, bytes]) -> Iterator[Path]:
-    """Files in vendored copies that the package no longer has."""
-    for copy in sorted(ROOT.glob("plugins/*/vendor")):
+    """Files in copies that the package no longer has."""
+    for copy in sorted((*ROOT.glob("plugins/*/vendor"), *ROOT.glob("plugins/*/skills"))):
         for path in sorted(copy.rglob("*")):
             if path.is_file() and path not in files:
                 yield path
@@ -179,7 +190,8 @@ def write(files: dict[Path, bytes]) -> None:
     """Bring the derived files into shape, touching only those that differ."""
     for path in leftovers(files):
         path.unlink()
-    for folder in sorted(ROOT.glob("plugins/*/vendor/**/"), reverse=True):
+    copies = (*ROOT.glob("plugins/*/vendor/**/"), *ROOT.glob("plugins/*/skills/**/"))
+    for folder in sorted(copies, reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
     for path, content in files.items():

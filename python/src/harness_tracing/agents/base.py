@@ -292,7 +292,8 @@ class Agent:
     those registered only when asked for. `settings_files` are the files that `settings_env`
     reads. `learned_on` are the versions all this was learned on,
     `supported_versions` the oldest it is taken from.
-    `history` lists the sessions it keeps on disk.
+    `history` lists the sessions it keeps on disk. `skills` is the folder of its user's skills,
+    given the environment and the user's home.
     `one_project` is what a user does to have one project alone traced where there is no file
     of a project's to say so in; `over_shell`: its settings files come before the variables of
     the shell that it was started in. `plugins` are the names
@@ -333,3 +334,4 @@ class Agent:
     trust: Optional[Callable[[Machine], Trusted]] = None
     payload_problem: Optional[Problem] = None
     line_problem: Optional[Callable[[Mapping[str, Any]], Optional[str]]] = None
+    skills: Optional[Callable[[Mapping[str, str], Path], Path]] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Optional
 
 from harness_tracing.agents.base import (
@@ -74,6 +75,11 @@ def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[Histor
     return sessions(env, since_ns)
 
 
+def _skills(environ: Mapping[str, str], user_home: Path) -> Path:
+    named = environ.get("CLAUDE_CONFIG_DIR")
+    return (Path(named).absolute() if named else user_home / ".claude") / "skills"
+
+
 AGENT = Agent(
     name="claude-code",
     title="Claude Code",
@@ -116,6 +122,7 @@ AGENT = Agent(
     history=_history,
     program="claude",
     folder=".claude",
+    skills=_skills,
     learned_on="2.1.330",
     docs={
         "read from": "hooks, transcript",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Optional
 
 from harness_tracing.agents.base import (
@@ -81,6 +82,12 @@ def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[Histor
     return sessions(env, since_ns)
 
 
+def _skills(environ: Mapping[str, str], user_home: Path) -> Path:
+    from harness_tracing.agents.codex.register import codex_home
+
+    return codex_home(environ, user_home) / "skills"
+
+
 AGENT = Agent(
     name="codex",
     title="Codex",
@@ -123,6 +130,7 @@ AGENT = Agent(
     history=_history,
     program="codex",
     folder=".codex",
+    skills=_skills,
     learned_on="0.169.0",
     docs={
         "read from": "hooks, rollout",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Optional
 
 from harness_tracing.agents.base import Agent, HistorySession, Machine, Reader, Registration
@@ -46,6 +47,10 @@ def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[Histor
     return sessions(env, since_ns)
 
 
+def _skills(environ: Mapping[str, str], user_home: Path) -> Path:
+    return user_home / ".cursor" / "skills"
+
+
 AGENT = Agent(
     name="cursor",
     title="Cursor",
@@ -72,6 +77,7 @@ AGENT = Agent(
     history=_history,
     program="cursor",
     folder=".cursor",
+    skills=_skills,
     learned_on="2.7 (IDE), SDK 1.0.32",
     takes=("project", "tab_edits"),
     optional_events=TAB_EVENTS,
