@@ -343,3 +343,9 @@ def recorded_paths(records: Path, agent: str) -> list[Path]:
     """The files of an agent that our hooks were put into and not taken out of."""
     known = map(_Record.read, sorted((records / agent).glob("*")))
     return [Path(record.path) for record in known if record is not None]
+
+
+def recorded_at_ns(records: Path, agent: str) -> Optional[int]:
+    """When our hooks were last put into a file of an agent's (Unix ns)."""
+    times = [path.stat().st_mtime_ns for path in (records / agent).glob("*/record.json")]
+    return max(times, default=None)
