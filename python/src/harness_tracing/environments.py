@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import NoReturn, Optional
 
 from harness_tracing.errors import BootstrapError
 from harness_tracing.interpreters import output
@@ -41,6 +41,10 @@ UNREACHED = re.compile(
     r"Network is unreachable|getaddrinfo failed|Tunnel connection failed"
 )
 UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED")
+
+
+class IndexUnreachableError(BootstrapError):
+    """No package index answered: another interpreter will not help."""
 
 
 def python_of(environment: Path) -> Path:
@@ -118,6 +122,8 @@ class Workshop:
                 self._run(words)
                 return
             except BootstrapError as error:
+                if isinstance(error, IndexUnreachableError) and words[0] != uv:
+                    raise
                 # The last way often has no pip at all: what the one before said is better.
                 problem = problem if words is ways[-1] and problem else error
         assert problem is not None
@@ -142,6 +148,8 @@ class Workshop:
         try:
             self._run([python, "-I", "-m", "venv", "--without-pip", str(target)])
             self._run([python, "-I", "-m", "pip", "--python", own, *install])
+        except IndexUnreachableError:
+            raise
         except BootstrapError:  # the interpreter has no pip, or one too old for --python
             try:
                 self._run([python, "-I", "-m", "venv", "--clear", str(target)])
@@ -181,7 +189,7 @@ class Workshop:
                 raise BootstrapError(f"{words[0]}: {error} (see {self.log})") from error
         if failed:
             said = self.log.read_bytes()[began:].decode("utf-8", "replace")
-            raise BootstrapError(f"{_reason(said) or shlex.join(words)} (see {self.log})")
+            _raise_for(said, shlex.join(words), self.log)
 
     def _environ(self) -> dict[str, str]:
         return {name: value for name, value in self.environ.items() if name not in ASTRAY}
@@ -204,7 +212,9 @@ def write_capture(folder: Path, package: Path) -> None:
     `package` is the folder `harness_tracing` to copy from; unless there is an installed version,
     it is also what the first event installs.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # One by one: the mode would hold for the last of them only.
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     for name in ("capture.sh", "capture.py", "wait.sh"):
         text = (package / "capture" / name).read_text(encoding="utf-8")
         if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != text:
@@ -227,18 +237,18 @@ def locks_of_extras(lock_file: Path) -> Iterator[Path]:
             yield path
 
 
-def _reason(said: str) -> str:
-    """Why a command failed, in a line: the cause that pip knows of, else its last error."""
+def _raise_for(said: str, command: str, log: Path) -> NoReturn:
+    """Say why a command failed, in a line: the cause that pip knows of, else its last error."""
     if UNTRUSTED.search(said):
-        return (
+        raise IndexUnreachableError(
             "the package index's certificate is not trusted: where a proxy opens TLS, name its"
-            " authority with PIP_CERT=/path/to/authority.pem"
+            f" authority with PIP_CERT=/path/to/authority.pem (see {log})"
         )
     if UNREACHED.search(said):
-        return (
+        raise IndexUnreachableError(
             "the package index could not be reached: is this machine online? Behind a proxy set"
-            " https_proxy, for an index of your own PIP_INDEX_URL"
+            f" https_proxy, for an index of your own PIP_INDEX_URL (see {log})"
         )
     lines = said.strip().split("\n")
     errors = [line for line in lines if line.lower().startswith("error")]
-    return (errors or lines)[-1].strip()
+    raise BootstrapError(f"{(errors or lines)[-1].strip() or command} (see {log})")
