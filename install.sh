@@ -62,6 +62,7 @@ find_home() {
 }
 
 open_home() {
+    fetched=$home/bootstrap/source.$$
     trap clear_away EXIT
     trap 'exit 130' HUP INT TERM
     if ! { mkdir -p "$home/bootstrap" && : >"$home/bootstrap/.$$" && rm -f "$home/bootstrap/.$$"; } 2>/dev/null; then
@@ -73,7 +74,6 @@ open_home() {
     for left in "$home"/bootstrap/source.*; do
         [ ! -d "$left" ] || kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
     done
-    fetched=$home/bootstrap/source.$$
 }
 
 clear_away() {

@@ -35,6 +35,7 @@ from typing import Any, Callable, Literal, Optional
 
 from harness_tracing.capture.capture import start_detached
 from harness_tracing.environments import (
+    IndexUnreachableError,
     Workshop,
     python_of,
     starts,
@@ -207,6 +208,8 @@ class _Job:
             except BootstrapError as error:
                 problem = str(error)
                 shutil.rmtree(target, ignore_errors=True)
+                if isinstance(error, IndexUnreachableError):
+                    break
                 continue
             write_whole(target / "version", version + "\n")
             return
