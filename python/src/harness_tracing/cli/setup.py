@@ -15,11 +15,10 @@ from harness_tracing.errors import ConfigError, TracerError
 
 if TYPE_CHECKING:
     from harness_tracing.agents.base import Agent
-    from harness_tracing.setup.answers import Access, Answers
+    from harness_tracing.setup.answers import Access, Answers, Checked
     from harness_tracing.setup.apply import Edit, Plan, Situation
     from harness_tracing.setup.earlier import Earlier
-    from harness_tracing.setup.probe import Checked
-    from harness_tracing.setup.terminal import Asker
+    from harness_tracing.setup.terminal import TerminalAsker
     from harness_tracing.setup.wizard import Where
 
 _CANCELLED = "Nothing was written."
@@ -162,7 +161,7 @@ class _Run:
 
     # --- asking
 
-    def asking(self, ask: Asker, check: bool) -> None:
+    def asking(self, ask: TerminalAsker, check: bool) -> None:
         """Ask, show, write."""
         from harness_tracing.setup.apply import planned
         from harness_tracing.setup.wizard import Wizard
@@ -193,7 +192,7 @@ class _Run:
             raise click.ClickException(_CANCELLED)
         self._write(now, plan, agent)
 
-    def _chosen_agent(self, ask: Asker) -> Optional[str]:
+    def _chosen_agent(self, ask: TerminalAsker) -> Optional[str]:
         from harness_tracing import agents
 
         known = [agents.get(name) for name in agents.names()]
@@ -204,7 +203,7 @@ class _Run:
         said = ask.select("Which agent?", choices, next(iter(choices)))
         return None if said == "-" else said
 
-    def _import(self, ask: Asker, earlier: Earlier) -> bool:
+    def _import(self, ask: TerminalAsker, earlier: Earlier) -> bool:
         for note in earlier.notes:
             ask.say(note, "yellow")
         named = ", ".join(earlier.destinations) or "names and switches"
@@ -228,12 +227,12 @@ class _Run:
         return None if now.content.get("destinations") else earlier.read(now.home.root)
 
     def _check(self, now: Situation, access: Access) -> Checked:
-        from harness_tracing.setup import probe
+        from harness_tracing.setup import answers, probe
 
         try:
             return probe.ask(now.destination(access))
         except ConfigError as error:
-            return probe.Checked(False, str(error))
+            return answers.Checked(False, str(error))
 
     def _unregistered(self) -> Optional[Agent]:
         """The agent, when nothing of ours is registered with it."""

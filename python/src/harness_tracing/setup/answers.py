@@ -71,6 +71,14 @@ class Content:
     log_tool_content: bool = True
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What a backend said, in one line without any credential; `ok`: turns can be sent there."""
+
+    ok: bool
+    message: str
+
+
 def backend_of(env: Mapping[str, str]) -> Optional[Backend]:
     """The one backend that an environment names, None where it names none.
 

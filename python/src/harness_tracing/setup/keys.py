@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Optional, cast
+from typing import Any, Optional
 
 from harness_tracing import agents
 from harness_tracing.config.fields import (
@@ -89,7 +89,7 @@ def _variables() -> dict[str, Key]:
         for field, variables in variables_of(kind).items():
             key = _field(("destinations", kind, field), kind)
             found.update({variable: key for variable in variables if key})
-    return cast("dict[str, Key]", found)
+    return found
 
 
 def _of_variable(name: str) -> Optional[Key]:

@@ -6,22 +6,17 @@ that nobody has, since the path for spans alone does not tell it from another re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from harness_tracing import __version__
 from harness_tracing.destinations import Destination
 from harness_tracing.errors import TracerError
+from harness_tracing.setup.answers import Checked
+
+__all__ = ["TIMEOUT_S", "Checked", "ask"]
 
 TIMEOUT_S = 8.0
 _NO_SPAN = "0" * 15 + "1"
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What came back, in one line without any credential; `ok`: turns can be sent there."""
-
-    ok: bool
-    message: str
 
 
 def ask(destination: Destination, timeout_s: float = TIMEOUT_S) -> Checked:

@@ -21,18 +21,17 @@ from rich.table import Table
 from rich.text import Text
 
 from harness_tracing.observe.text import plain
+from harness_tracing.setup.wizard import Validate
 
 _STYLE = questionary.Style([("qmark", "fg:ansicyan bold"), ("answer", "fg:ansigreen")])
-Validate = Callable[[str], Optional[str]]
-"""A typed text in; what is wrong with it, None when nothing is."""
 
 
 class NoTerminalError(Exception):
     """There is nobody to ask."""
 
 
-class Asker:
-    """Asks one question after the other. Ctrl-C raises KeyboardInterrupt, Ctrl-D EOFError."""
+class TerminalAsker:
+    """An `Asker` for a person."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -92,7 +91,7 @@ def _checker(validate: Optional[Validate]) -> Optional[Callable[[str], Any]]:
 
 
 @contextmanager
-def opened(environ: Mapping[str, str]) -> Iterator[Asker]:
+def opened(environ: Mapping[str, str]) -> Iterator[TerminalAsker]:
     """Somebody to ask: at the controlling terminal, whatever standard input and output are.
 
     Raises NoTerminalError where there is none. What is asked never goes to standard output.
@@ -104,7 +103,7 @@ def opened(environ: Mapping[str, str]) -> Iterator[Asker]:
                 input=create_input(stdin=reading), output=create_output(stdout=writing)
             )
         )
-        yield Asker(
+        yield TerminalAsker(
             Console(file=writing, highlight=False, markup=False, emoji=False, _environ=environ)
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Optional, cast
+from typing import Any, Literal, Optional, Protocol, cast
 
 from harness_tracing.config.endpoints import parse
 from harness_tracing.config.headers import credential, headers
@@ -17,12 +17,9 @@ from harness_tracing.setup.answers import (
     Access,
     Answers,
     Backend,
+    Checked,
     Content,
 )
-
-if TYPE_CHECKING:
-    from harness_tracing.setup.probe import Checked
-    from harness_tracing.setup.terminal import Asker
 
 Where = Literal["config", "agent"]
 _ABOUT: Mapping[Backend, str] = {
@@ -53,7 +50,30 @@ class Present:
     configured: bool
 
 
-Check = Callable[[Access], "Checked"]
+Validate = Callable[[str], Optional[str]]
+"""A typed text in; what is wrong with it, None when nothing is."""
+
+
+class Asker(Protocol):
+    """Asks one question after the other. Ctrl-C raises KeyboardInterrupt, Ctrl-D EOFError."""
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """Tell something, on lines of its own."""
+
+    def select(self, question: str, choices: Mapping[str, str], default: str) -> str:
+        """One of some choices, each with the text it is shown as."""
+
+    def text(self, question: str, default: str = "", validate: Optional[Validate] = None) -> str:
+        """A line of text; Enter takes the default."""
+
+    def hidden(self, question: str, validate: Optional[Validate] = None) -> str:
+        """A line that does not appear on the screen but as asterisks."""
+
+    def confirm(self, question: str, default: bool = True) -> bool:
+        """Yes or no."""
+
+
+Check = Callable[[Access], Checked]
 """Asks a backend, live; ConfigError says what cannot be right about the access."""
 
 
@@ -208,7 +228,7 @@ class Wizard:
         )
 
 
-def _checked(read: Callable[[Any, Path], Any]) -> Callable[[str], Optional[str]]:
+def _checked(read: Callable[[Any, Path], Any]) -> Validate:
     def problem(said: str) -> Optional[str]:
         try:
             read(said, _NO_FOLDER)
