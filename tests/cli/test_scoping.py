@@ -52,6 +52,13 @@ def test_doing_it_again_changes_nothing(run: CommandLine) -> None:
     assert settings_of(run).stat().st_mtime_ns == before.st_mtime_ns
 
 
+def test_what_is_kept_for_taking_it_back_is_the_users_alone(run: CommandLine) -> None:
+    run("disable", "claude")
+    made = [run.home.root, *run.home.root.rglob("*")]
+    assert len(made) > 3
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
 def test_on_again_restores_the_bytes(run: CommandLine) -> None:
     settings_of(run).parent.mkdir()
     settings_of(run).write_bytes(ODD)

@@ -127,13 +127,19 @@ def put(at: Place, enabled: bool, home: Home, *, is_so_without: bool = False) ->
         agent=at.agent.name,
         of_project=at.of_project,
         existed=base.existed if base else content is not None,
-        made_folder=base.made_folder if base else not at.path.parent.exists(),
+        made_folder=base.made_folder if base else _is_ours(at.path.parent, home),
         written=user_files.digest(written),
         before=base.before if base else content or b"",
     ).write(home)
     mode = _OF_PROJECT if at.of_project else _PRIVATE
     user_files.write(at.path, written, fresh_mode=mode)
     return Edited(at.path, True)
+
+
+def _is_ours(folder: Path, home: Home) -> bool:
+    """Whether a folder is there only for files that we made."""
+    known = (record for record in _Record.all(home) if Path(record.path).parent == folder)
+    return not folder.exists() or any(record.made_folder for record in known)
 
 
 def undo(at: Place, home: Home) -> Edited:

@@ -104,8 +104,7 @@ def write(path: Path, content: bytes, *, fresh_mode: int = 0o600) -> None:
     temporary = real.with_name(f".{real.name}.{os.getpid()}")
     try:
         mode = real.stat().st_mode & 0o7777 if real.exists() else fresh_mode
-        folder_mode = fresh_mode | (fresh_mode & 0o444) >> 2
-        real.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
+        _make_folder(real.parent, fresh_mode | (fresh_mode & 0o444) >> 2)
         temporary.write_bytes(content)
         temporary.chmod(mode)
         temporary.replace(real)
@@ -113,3 +112,10 @@ def write(path: Path, content: bytes, *, fresh_mode: int = 0o600) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise unwritable(path, f"it cannot be written ({error.strerror or error})") from error
+
+
+def _make_folder(path: Path, mode: int) -> None:
+    """Make a folder with those above it: `parents=True` has the mode for the last one only."""
+    for folder in (*reversed(path.parents), path):
+        if not folder.exists():
+            folder.mkdir(mode=mode, exist_ok=True)
