@@ -62,7 +62,7 @@ def test_a_phoenix_is_known_by_its_own_answer() -> None:
     with OtlpHttpStub(phoenix) as stub:
         checked = ask(destination(stub.url, "phoenix"))
     assert checked.ok
-    assert "answers as Phoenix does and takes the key" in checked.message
+    assert "answers as Phoenix does and takes the credentials" in checked.message
 
 
 def test_another_receiver_is_no_phoenix() -> None:
