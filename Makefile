@@ -154,6 +154,16 @@ lock: ## resolve the dependencies anew (needs uv): uv.lock and both requirements
 	uv lock --project python --no-config --upgrade
 	@sh tools/export_lock.sh
 
+# --- release it ----------------------------------------------------------------------
+
+.PHONY: dist
+dist: setup ## build wheel and sdist into dist/: for pip, pipx and `uv tool install`
+	@rm -rf dist && cd python && ../$(PY) -m hatchling build -d ../dist -t sdist -t wheel
+
+.PHONY: release-notes
+release-notes: setup ## print what the changelog says of this version (ARGS="0.2.0" of another)
+	@$(PY) tools/release_notes.py $(ARGS)
+
 # --- clean up ------------------------------------------------------------------------
 
 .PHONY: clean

@@ -115,7 +115,12 @@ def checkout(tmp_path: Path) -> Path:
     for part in ("python/src/harness_tracing", "plugins", ".claude-plugin", ".agents"):
         shutil.copytree(ROOT / part, copy / part, ignore=ignored)
     locks = ("requirements.lock", "requirements-plot.lock", "requirements-phoenix.lock")
-    parts = ("marketplace.json", "tools/generate.py", *(f"python/{lock}" for lock in locks))
+    parts = (
+        "LICENSE",
+        "marketplace.json",
+        "tools/generate.py",
+        *(f"python/{lock}" for lock in locks),
+    )
     for part in parts:
         (copy / part).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / part, copy / part)

@@ -74,6 +74,7 @@ def derived() -> dict[Path, bytes]:
     """Every derived file and what it has to hold."""
     marketplace = json.loads((ROOT / "marketplace.json").read_text(encoding="utf-8"))
     files = {HOOKS_PAGE: hooks_page().encode()}
+    files[ROOT / "python" / "LICENSE"] = (ROOT / "LICENSE").read_bytes()
     for name, form in FORMS.items():
         files[ROOT / form.marketplace_path] = _json(marketplace_of(marketplace, name))
     for entry in marketplace["plugins"]:

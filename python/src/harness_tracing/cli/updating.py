@@ -72,10 +72,8 @@ def extra_install(edge: Edge, name: str) -> None:
     Later versions get it by themselves. Where pip, pipx or uv brought this installation, the
     line to type is said instead.
     """
-    from harness_tracing import bootstrap as bootstrapping
     from harness_tracing import extras
     from harness_tracing.errors import BootstrapError
-    from harness_tracing.surroundings import home_here
 
     if name not in extras.EXTRAS:
         raise click.BadParameter(f"{name!r} is no extra; there are {', '.join(extras.EXTRAS)}.")
@@ -90,6 +88,9 @@ def extra_install(edge: Edge, name: str) -> None:
     if kind != "built":
         line = extras.how(name, kind, sys.executable)
         raise BootstrapError(f"this installation is {extras.KINDS[kind]}; type: {line}")
+    from harness_tracing import bootstrap as bootstrapping
+    from harness_tracing.surroundings import home_here
+
     talk(f"Installing the extra {name}: it {known.why}.")
     bootstrapping.add_extra(home_here(edge.environ), prefix.resolve(), name, edge.environ)
     talk(f"The extra {name} is installed.")
