@@ -97,17 +97,24 @@ def traced(home: Home, model: ScriptedModel, turns: list[str], **expected: Any) 
     return spans
 
 
+def assert_belongs_to_the_program(
+    home: Home, spans: list[Span], said: list[dict[str, Any]]
+) -> None:
+    """Each turn is linked to the span that the program was in, and in the program's project."""
+    for turn in Tree(spans).turns:
+        assert turn.json["links"] == [{"context": said[-1]["context"]}]
+    (session,) = Tracer(home).sessions()
+    assert session["project"] == "shop"
+
+
 def test_a_one_shot_query_is_traced_under_the_programs_own_span(
     python: Path, bare_home: Home, model: ScriptedModel
 ) -> None:
     """Without any settings file, and with the Claude Code that the SDK brings along."""
     said = run(python, bare_home, "one_shot", "Add SAVE25. [[tool_cycle]]", TEST_CLAUDE="")
     spans = traced(bare_home, model, ["completed"])
-    (root,) = Tree(spans).turns
-    assert root.json["links"] == [{"context": said[-1]["context"]}]
+    assert_belongs_to_the_program(bare_home, spans, said)
     assert {span["user.id"] for span in spans} == {"ada"}
-    (session,) = Tracer(bare_home).sessions()
-    assert session["project"] == "shop"
 
 
 def test_a_client_of_several_turns_is_one_session(
@@ -140,8 +147,9 @@ def test_callbacks_alone_tell_the_same(
 ) -> None:
     """The session ends, although nobody says so: its process is gone."""
     prompts = ("Hi. [[simple]]", "Look. [[parallel_tools]]")
-    run(python, bare_home, "in_process", *prompts, TEST_BACKEND=backend)
-    traced(bare_home, model, ["completed", "completed"])
+    said = run(python, bare_home, "in_process", *prompts, TEST_BACKEND=backend)
+    spans = traced(bare_home, model, ["completed", "completed"])
+    assert_belongs_to_the_program(bare_home, spans, said)
 
 
 def test_a_program_that_dies_leaves_an_ended_session(

@@ -14,7 +14,6 @@ Nothing that goes wrong with tracing reaches the program, but as a warning in it
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import logging
@@ -77,19 +76,24 @@ def traced_options(
 
 def tracing_hooks(
     hooks: Optional[Mapping[Any, Sequence[HookMatcher]]] = None,
+    *,
+    env: Optional[Mapping[str, str]] = None,
 ) -> dict[Any, list[HookMatcher]]:
     """Our hooks as callbacks in this process, behind the given ones, for `options.hooks`.
 
-    For where a plugin cannot be loaded; `traced_options` sees more. The SDK calls back for
-    neither start nor end of a session: one ends when its process is gone. A callback answers
-    nothing, never raises, and leaves the event loop alone while it writes (asyncio and trio).
+    For where a plugin cannot be loaded; `traced_options` sees more. `env` are variables besides
+    the process's own, such as ``ARIZE_PROJECT_NAME``: callbacks do not see `options.env`. The SDK
+    calls back for neither start nor end of a session: one ends when its process is gone. A
+    callback answers nothing, never raises, and leaves the event loop (asyncio's and trio's)
+    alone while it writes.
 
     Raises PackageMissingError when the SDK is not installed.
     """
     sdk = _sdk()
+    capture = _Capture(dict(env or {}))
     found = {event: list(matchers) for event, matchers in (hooks or {}).items()}
     for event in _in_process_events(sdk):
-        ours = sdk.HookMatcher(hooks=[_callback(event)])
+        ours = sdk.HookMatcher(hooks=[_callback(event, capture)])
         found.setdefault(event, []).append(ours)
     return found
 
@@ -98,11 +102,9 @@ def plugin_folder(env: Mapping[str, str]) -> Path:
     """The folder of a plugin with our hooks, made for this installation if it is not there.
 
     `env` is the environment that Claude Code will have; it may name our home. Raises ConfigError
-    where that is wrong, OSError where it cannot be written.
+    where nobody knows the user's home, OSError where ours cannot be written.
     """
-    from harness_tracing import config
-
-    home = config.load(env).home
+    home = _home(env)
     mine = _interpreter_if_usable()
     if mine is not None:
         folder = _folder(home, _files(mine))
@@ -122,6 +124,16 @@ def plugin_folder(env: Mapping[str, str]) -> Path:
 
 
 # --- the plugin ----------------------------------------------------------------------------
+
+
+def _home(env: Mapping[str, str]) -> Home:
+    """Where a hook in this environment would write: a broken config.yaml keeps none from that."""
+    from harness_tracing.capture.capture import home_folder
+
+    root = home_folder(env, "")
+    if root is None:
+        raise ConfigError("HOME is not set; set it to your home folder")
+    return Home(Path(root))
 
 
 def _agent() -> Agent:
@@ -167,7 +179,8 @@ def _written(folder: Path, files: Mapping[str, str]) -> Path:
     if folder.is_dir():
         return folder
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for above in (folder.parent.parent, folder.parent):
+        above.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in files.items():
         path = draft / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -233,12 +246,14 @@ def _in_process_events(sdk: Any) -> list[str]:
     return [event.name for event in _agent().events if event.name in known]
 
 
-def _callback(event: str) -> Callable[[Any, Any, Any], Awaitable[dict[str, Any]]]:
+def _callback(
+    event: str, capture: _Capture
+) -> Callable[[Any, Any, Any], Awaitable[dict[str, Any]]]:
     async def record(payload: Any, _tool_use_id: Any, _context: Any) -> dict[str, Any]:
         import anyio.to_thread
 
         try:
-            await anyio.to_thread.run_sync(_capture, event, payload)
+            await anyio.to_thread.run_sync(capture, event, payload)
         except Exception:
             # The edge to the traced program: a tool call must not fail for our sake.
             _LOG.warning("the event %s was not captured", event, exc_info=True)
@@ -247,42 +262,77 @@ def _callback(event: str) -> Callable[[Any, Any, Any], Awaitable[dict[str, Any]]
     return record
 
 
-def _capture(event: str, payload: Mapping[str, Any]) -> None:
-    """Run the very line a registered hook runs, with what Claude Code would tell it."""
-    session_id = str(payload.get("session_id") or "")
-    env = {
-        **os.environ,
-        "CLAUDE_CODE_SESSION_ID": session_id,
-        "CLAUDE_PID": str(_process_of(session_id)),
-        "CLAUDE_PROJECT_DIR": str(payload.get("cwd") or ""),
-    }
-    line = _line(event, _interpreter_if_usable())
-    subprocess.run(
-        line if os.name == "nt" else ["/bin/sh", "-c", line],
-        input=json.dumps(payload).encode(),
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=CAPTURE_TIMEOUT_S,
-        check=False,
-    )
+class _Capture:
+    """Runs the very line that a registered hook runs, with what Claude Code would tell it."""
 
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._processes: dict[str, Any] = {}
 
-@functools.lru_cache(maxsize=MOST_SESSIONS)
-def _process_of(session_id: str) -> int:
-    """The Claude Code that a session runs in, where it is our only one; else this process.
+    def __call__(self, event: str, payload: Mapping[str, Any]) -> None:
+        session_id = str(payload.get("session_id") or "")
+        env = {
+            **os.environ,
+            **_outer_span(),
+            **self._env,
+            "CLAUDE_CODE_SESSION_ID": session_id,
+            "CLAUDE_PID": str(self._process(session_id)),
+            "CLAUDE_PROJECT_DIR": str(payload.get("cwd") or ""),
+        }
+        line = _line(event, _interpreter_if_usable())
+        subprocess.run(
+            line if os.name == "nt" else ["/bin/sh", "-c", line],
+            input=json.dumps(payload).encode(),
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=CAPTURE_TIMEOUT_S,
+            check=False,
+        )
 
-    With it gone the session is over. Nobody tells the number to callbacks.
-    """
-    try:
-        import psutil
-    except ImportError:  # installed without dependencies
-        return os.getpid()
-    found = []
-    for child in psutil.Process().children():
+    def _process(self, session_id: str) -> int:
+        """The Claude Code that a session runs in, where it is our only one; else this process.
+
+        With it gone the session is over. Nobody tells its number to callbacks.
+        """
         try:
-            if "stream-json" in child.cmdline():
-                found.append(child.pid)
-        except psutil.Error:
-            continue
-    return int(found[0]) if len(found) == 1 else os.getpid()
+            import psutil
+        except ImportError:  # installed without dependencies
+            return os.getpid()
+        known = self._processes.get(session_id)
+        if known is None or not _lives(known):
+            found = [child for child in psutil.Process().children() if _is_claude_code(child)]
+            known = found[0] if len(found) == 1 else psutil.Process()
+            self._processes[session_id] = known
+            while len(self._processes) > MOST_SESSIONS:
+                self._processes.pop(next(iter(self._processes)), None)
+        return int(known.pid)
+
+
+def _lives(process: Any) -> bool:
+    import psutil
+
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def _is_claude_code(child: Any) -> bool:
+    import psutil
+
+    try:
+        return "stream-json" in child.cmdline()
+    except psutil.Error:
+        return False
+
+
+def _outer_span() -> dict[str, str]:
+    """The program's own current span, where it has OpenTelemetry, as the SDK tells of it too."""
+    if "opentelemetry" not in sys.modules:
+        return {}
+    from opentelemetry import propagate
+
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return {name.upper(): value for name, value in carrier.items() if name == "traceparent"}

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Awaitable
 from typing import Any
 
 import anyio
@@ -25,6 +26,7 @@ from claude_agent_sdk import (
     query,
     tool,
 )
+from opentelemetry.sdk.trace import TracerProvider
 
 from harness_tracing.claude_agent_sdk import traced_options, tracing_hooks
 
@@ -52,13 +54,15 @@ async def once(prompt: str, options: ClaudeAgentOptions) -> list[dict[str, Any]]
 
 
 async def one_shot(prompt: str) -> list[dict[str, Any]]:
-    """Under a span of the program's own, which the SDK tells Claude Code of."""
-    from opentelemetry.sdk.trace import TracerProvider
-
-    tracer = TracerProvider().get_tracer("app")
     options = traced_options(COMMON, project="shop", user_id="ada", setting_sources=[])
+    return await under_a_span(once(prompt, options))
+
+
+async def under_a_span(work: Awaitable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """A span of the program's own, which the SDK tells Claude Code of."""
+    tracer = TracerProvider().get_tracer("app")
     with tracer.start_as_current_span("handle request") as span:
-        found = await once(prompt, options)
+        found = await work
     context = span.get_span_context()
     ids = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
     return [*found, {"type": "span", "context": ids}]
@@ -74,8 +78,9 @@ async def turns(*prompts: str, options: Any = None) -> list[dict[str, Any]]:
 
 
 async def in_process(*prompts: str) -> list[dict[str, Any]]:
-    options = ClaudeAgentOptions(**{**vars(COMMON), "hooks": tracing_hooks()})
-    return await turns(*prompts, options=options)
+    hooks = tracing_hooks(env={"ARIZE_PROJECT_NAME": "shop"})
+    options = ClaudeAgentOptions(**{**vars(COMMON), "hooks": hooks})
+    return await under_a_span(turns(*prompts, options=options))
 
 
 async def interrupt(first: str, then: str) -> list[dict[str, Any]]:
