@@ -52,7 +52,13 @@ def model() -> Iterator[ScriptedModel]:
 
 
 def run(
-    python: Path, home: Home, way: str, *prompts: str, status: int = 0, **env: str
+    python: Path,
+    home: Home,
+    way: str,
+    *prompts: str,
+    status: int = 0,
+    untraced: bool = False,
+    **env: str,
 ) -> list[dict[str, Any]]:
     """What the program says it saw."""
     done = subprocess.run(
@@ -66,7 +72,7 @@ def run(
         check=False,
     )
     assert done.returncode == status, done
-    assert "traced" not in done.stderr, done.stderr
+    assert ("is not traced" in done.stderr) == untraced, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
     return found
 
@@ -177,3 +183,11 @@ def test_what_the_program_has_set_itself_stays(python: Path, bare_home: Home) ->
     assert found["hooks"].pop("Stop") == 2
     assert set(found["hooks"].values()) == {1}
     assert {"PreToolUse", "PostToolUse", "UserPromptSubmit"} < set(found["hooks"])
+
+
+def test_where_nothing_can_be_written_the_program_runs_untraced_and_is_told(
+    python: Path, bare_home: Home
+) -> None:
+    nowhere = "/dev/null/harness"
+    (found,) = run(python, bare_home, "keeps", untraced=True, ARIZE_HARNESS_HOME=nowhere)
+    assert [plugin["path"] for plugin in found["plugins"]] == ["/mine"]
