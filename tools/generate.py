@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "src" / "harness_tracing"
 LOCK = ROOT / "python" / "requirements.lock"
 HOOKS_PAGE = ROOT / "docs" / "hooks.md"
+REGISTERED = Path("cli", "registered.py")
 CAPTURE = "vendor/harness_tracing/capture/capture.sh"
 NOT_COPIED = (".pyc", ".pyo")
 
@@ -73,7 +74,7 @@ FORMS = {
 def derived() -> dict[Path, bytes]:
     """Every derived file and what it has to hold."""
     marketplace = json.loads((ROOT / "marketplace.json").read_text(encoding="utf-8"))
-    files = {HOOKS_PAGE: hooks_page().encode()}
+    files = {HOOKS_PAGE: hooks_page().encode(), PACKAGE / REGISTERED: registered().encode()}
     files[ROOT / "python" / "LICENSE"] = (ROOT / "LICENSE").read_bytes()
     for name, form in FORMS.items():
         files[ROOT / form.marketplace_path] = _json(marketplace_of(marketplace, name))
@@ -85,6 +86,7 @@ def derived() -> dict[Path, bytes]:
         for lock in (LOCK, *locks_of_extras(LOCK)):
             files[plugin / "vendor" / lock.name] = lock.read_bytes()
         files.update(vendored(plugin / "vendor" / "harness_tracing"))
+        files[plugin / "vendor" / "harness_tracing" / REGISTERED] = registered().encode()
         files.update(skills(plugin / "skills"))
     return files
 
@@ -104,6 +106,29 @@ def skills(folder: Path) -> dict[Path, bytes]:
     return {
         folder / path.relative_to(source): path.read_bytes() for path in source.glob("*/SKILL.md")
     }
+
+
+def registered() -> str:
+    """The module by which `harness hook-command` answers without loading any descriptor."""
+    lines = [
+        '"""The events that are registered with each agent, and whether its lines need a shell.',
+        "",
+        "Made by `make vendor` from the agents' descriptors, whose loading takes far longer.",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "REGISTERED: dict[str, tuple[bool, tuple[str, ...]]] = {",
+    ]
+    for name in agents.names():
+        agent = agents.get(name)
+        lines += [f'    "{name}": (', f"        {agent.own_shell},", "        ("]
+        lines += [f'            "{event.name}",' for event in agent.events]
+        lines += ["        ),", "    ),"]
+    lines += ["}", "ALIASES: dict[str, str] = {"]
+    known = map(agents.get, agents.names())
+    lines += [f'    "{alias}": "{agent.name}",' for agent in known for alias in agent.aliases]
+    return "\n".join([*lines, "}", ""])
 
 
 def hooks_of(agent: Agent) -> dict[str, Any]:

@@ -87,3 +87,8 @@ class Home:
     def skills(self) -> Path:
         """Which skills of ours were put among an agent's, and what they held."""
         return self.root / "skills.json"
+
+    @property
+    def status(self) -> Path:
+        """The lines that `harness status` printed last, by environment."""
+        return self.root / "status"

@@ -143,7 +143,7 @@ def remove_files(home: Home, *, keep_store: bool) -> list[Path]:
     for path in (home.current, *root.glob(".current.*")):
         _remove(path)
     folders = [home.capture, home.bin, home.spool, home.quarantine, home.registrations]
-    folders += [home.scopes, home.agent_sdk, home.logs, home.versions, home.bootstrap]
+    folders += [home.scopes, home.status, home.agent_sdk, home.logs, home.versions, home.bootstrap]
     files = [home.config, home.skills, root / ".pruned"]
     if not keep_store:
         files += [home.store, *root.glob(home.store.name + "-*")]
