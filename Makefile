@@ -11,6 +11,7 @@ PYTEST  := $(PY) -m pytest
 CLAUDE  := .e2e/node_modules/.bin/claude
 CODEX   := .e2e/codex/node_modules/.bin/codex
 CURSOR  := .e2e/cursor/node_modules/@cursor/sdk/package.json
+SDK_TS  := .e2e/sdk-typescript/node_modules/@anthropic-ai/claude-agent-sdk/package.json
 SOURCES := python/src tests tools demo bench
 ARGS    ?=
 
@@ -29,7 +30,7 @@ setup-39:
 	@PYTHON= sh tools/make_venv.sh .venv-39 3.9 || sh tools/missing_python.sh 3.9
 
 .PHONY: setup-e2e
-setup-e2e: $(CLAUDE) $(CODEX) $(CURSOR) ## install the real clients into .e2e/
+setup-e2e: $(CLAUDE) $(CODEX) $(CURSOR) $(SDK_TS) ## install the real clients into .e2e/
 	@sh tools/make_sdk.sh
 
 $(CLAUDE): tests/e2e/package.json tests/e2e/package-lock.json
@@ -53,6 +54,13 @@ $(CURSOR): tests/e2e/cursor/package.json
 	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
 	@mkdir -p .e2e/cursor && cp tests/e2e/cursor/package.json .e2e/cursor/
 	npm install --prefix .e2e/cursor --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Without its optional packages: each holds a whole Claude Code, which is there already.
+$(SDK_TS): tests/e2e/sdk/typescript/package.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
+	@mkdir -p .e2e/sdk-typescript && cp tests/e2e/sdk/typescript/package.json .e2e/sdk-typescript/
+	npm install --prefix .e2e/sdk-typescript --omit=optional --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # --- see it --------------------------------------------------------------------------

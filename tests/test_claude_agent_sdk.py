@@ -129,3 +129,12 @@ def test_importing_it_is_light() -> None:
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     heavy = {"claude_agent_sdk", "msgspec", "opentelemetry", "psutil", "ruamel", "sqlite3"}
     assert not heavy & {name.split(".")[0] for name in loaded}
+
+
+def test_the_documentation_has_the_lines_that_the_typescript_test_runs() -> None:
+    root = Path(__file__).resolve().parents[1]
+    page = (root / "docs" / "claude-agent-sdk.md").read_text("utf-8")
+    block = page.split("```js\n")[1].split("```")[0].splitlines()
+    program = (root / "tests/e2e/sdk/typescript/app.mjs").read_text("utf-8").splitlines()
+    assert len(block) > 10
+    assert [line for line in program if line in block] == block

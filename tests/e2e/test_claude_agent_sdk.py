@@ -1,8 +1,9 @@
-"""Programs that use the real Claude Agent SDK: what `traced_options` and `tracing_hooks` see."""
+"""Programs that use the real Claude Agent SDK, in Python and in TypeScript, are traced whole."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any, Optional
 
 import pytest
 
-from checkout import CLAUDE, ROOT
+from checkout import CLAUDE, HARNESS, ROOT
 from claude_client import Home, wait_until
 from messages_api import Step, Tool
 from scenarios import SCRIPTS, SUMMARY
@@ -19,20 +20,19 @@ from scripted_model import ScriptedModel
 from tracer import Span, Tracer, Tree, differences
 
 SDK = ROOT / ".e2e" / "sdk"
+TYPESCRIPT = ROOT / ".e2e" / "sdk-typescript" / "node_modules"
 APP = Path(__file__).parent / "sdk" / "app.py"
 ASK_PRICE = (
     Step(tools=(Tool("mcp__shop__price", {"thing": "a hat"}),)),
     Step(text="12."),
 )
 
-pytestmark = pytest.mark.skipif(
-    not (SDK / "bin" / "python").exists(), reason=f"no SDK at {SDK}: run `make setup-e2e`"
-)
-
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment of a program's own, with the SDK and this checkout's package installed."""
+    if not (SDK / "bin" / "python").exists():
+        pytest.skip(f"no SDK at {SDK}: run `make setup-e2e`")
     folder = tmp_path_factory.mktemp("app") / "venv"
     make = [str(SDK / "bin" / "python"), "-m", "venv", "--without-pip", str(folder)]
     subprocess.run(make, check=True)
@@ -91,7 +91,13 @@ def ended_session(tracer: Tracer) -> dict[str, Any]:
     return found
 
 
-def traced(home: Home, model: ScriptedModel, turns: list[str], **expected: Any) -> list[Span]:
+def traced(
+    home: Home,
+    model: ScriptedModel,
+    turns: list[str],
+    entrypoint: str = "sdk-py",
+    **expected: Any,
+) -> list[Span]:
     """The spans of the only session, found to be what the model served."""
     tracer = Tracer(home)
     session = ended_session(tracer)
@@ -99,7 +105,7 @@ def traced(home: Home, model: ScriptedModel, turns: list[str], **expected: Any) 
     spans = tracer.spans(session["session_id"])
     log = model.answered(session["session_id"])
     assert log and differences(spans, log, turns=turns, **expected) == []
-    assert {span["entrypoint"] for span in spans} == {"sdk-py"}
+    assert {span["entrypoint"] for span in spans} == {entrypoint}
     return spans
 
 
@@ -191,3 +197,24 @@ def test_where_nothing_can_be_written_the_program_runs_untraced_and_is_told(
     nowhere = "/dev/null/harness"
     (found,) = run(python, bare_home, "keeps", untraced=True, ARIZE_HARNESS_HOME=nowhere)
     assert [plugin["path"] for plugin in found["plugins"]] == ["/mine"]
+
+
+@pytest.mark.skipif(not TYPESCRIPT.exists(), reason=f"no SDK at {TYPESCRIPT}: run `make setup-e2e`")
+def test_a_typescript_program_is_traced_by_the_lines_of_the_documentation(
+    bare_home: Home, model: ScriptedModel, tmp_path: Path
+) -> None:
+    shutil.copy(APP.parent / "typescript" / "app.mjs", tmp_path)
+    (tmp_path / "node_modules").symlink_to(TYPESCRIPT)
+    env = bare_home.env(TEST_CLAUDE=str(CLAUDE))
+    env["PATH"] = f"{HARNESS.parent}:{env['PATH']}"
+    words = ["node", str(tmp_path / "app.mjs"), "Add SAVE25. [[tool_cycle]]"]
+    done = subprocess.run(
+        words, cwd=bare_home.project, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done
+    session_id, result = json.loads(done.stdout)
+    assert result == "SAVE25 takes 25 % off; `make check` passes."
+    spans = traced(bare_home, model, ["completed"], entrypoint="sdk-ts")
+    assert {span["session.id"] for span in spans} == {session_id}
+    (session,) = Tracer(bare_home).sessions()
+    assert session["project"] == "my-service"
