@@ -84,6 +84,11 @@ class Home:
         return self.root / "scopes"
 
     @property
+    def variables(self) -> Path:
+        """What `harness setup` found in the agents' settings files it edited."""
+        return self.root / "variables"
+
+    @property
     def skills(self) -> Path:
         """Which skills of ours were put among an agent's, and what they held."""
         return self.root / "skills.json"

@@ -19,6 +19,7 @@ from harness_tracing.agents.registration import HooksFile, recorded_paths
 from harness_tracing.errors import TracerError
 from harness_tracing.inventory import machine
 from harness_tracing.paths import Home
+from harness_tracing.setup import undo
 
 if TYPE_CHECKING:
     import psutil
@@ -46,11 +47,14 @@ def unregister(home: Home, env: Mapping[str, str]) -> Unregistered:
     problems: list[str] = []
     notes: list[str] = []
     for agent in map(agents.get, agents.names()):
-        edits = [_hooks_out, _switches_out, _skills_out]
-        # What was put in last has to come out first, where both stand in one file.
-        if _newest(home.scopes) > _newest(home.registrations / agent.name):
-            edits.reverse()
-        for edit in edits:
+        edits = {
+            _hooks_out: home.registrations / agent.name,
+            _switches_out: home.scopes,
+            _variables_out: home.variables,
+            _skills_out: home.skills,
+        }
+        # What was put in last has to come out first, where several stand in one file.
+        for edit in sorted(edits, key=lambda each: _newest(edits[each]), reverse=True):
             try:
                 for outcome in edit(agent, home, env):
                     changed += [outcome.path] if outcome.changed else []
@@ -78,6 +82,10 @@ def _switches_out(agent: Agent, home: Home, env: Mapping[str, str]) -> Iterator[
     for edited in scoping.undo_all(home, agent, env):
         if edited.path != home.config:
             yield Outcome(edited.path, edited.changed)
+
+
+def _variables_out(agent: Agent, home: Home, env: Mapping[str, str]) -> Iterator[Outcome]:
+    yield from undo.undo_all(home, agent.name)
 
 
 def _skills_out(agent: Agent, home: Home, env: Mapping[str, str]) -> Iterator[Outcome]:
@@ -143,7 +151,15 @@ def remove_files(home: Home, *, keep_store: bool) -> list[Path]:
     for path in (home.current, *root.glob(".current.*")):
         _remove(path)
     folders = [home.capture, home.bin, home.spool, home.quarantine, home.registrations]
-    folders += [home.scopes, home.status, home.agent_sdk, home.logs, home.versions, home.bootstrap]
+    folders += [
+        home.scopes,
+        home.variables,
+        home.status,
+        home.agent_sdk,
+        home.logs,
+        home.versions,
+        home.bootstrap,
+    ]
     files = [home.config, home.skills, root / ".pruned"]
     if not keep_store:
         files += [home.store, *root.glob(home.store.name + "-*")]

@@ -43,7 +43,8 @@ class Place:
     def says(self, text: str) -> Optional[str]:
         """The setting as the text has it, None where it has none; ConfigError if it is broken."""
         if self.settings is not None:
-            return settings_files.value_in(self.settings, text, VARIABLE)
+            said = settings_files.value_in(self.settings, text, VARIABLE)
+            return None if said is None else said.lower()
         found: object = config_file.parsed(text) if text.strip() else {}
         for key in self.config_key:
             found = found.get(key) if isinstance(found, Mapping) else None

@@ -133,4 +133,6 @@ def value_in(file: SettingsFile, text: str, name: str) -> Optional[str]:
             f"{file.path} cannot be read: {error}. Mend it and run this again"
         ) from None
     member = block.member(name) if block is not None else None
-    return None if member is None else str(member.value).lower()
+    if member is None:
+        return None
+    return member.value if isinstance(member.value, str) else json_text.written(member.value)

@@ -17,7 +17,7 @@ from harness_tracing.config.fields import SECRET, variables_of
 from harness_tracing.destinations import Destination
 from harness_tracing.errors import ConfigError
 from harness_tracing.paths import Home
-from harness_tracing.setup import files, plan
+from harness_tracing.setup import files, plan, undo
 from harness_tracing.setup.answers import BACKENDS, Access, Answers, Content
 from harness_tracing.setup.files import Change
 from harness_tracing.setup.wizard import Present, Where
@@ -142,13 +142,17 @@ def _certificates() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Edit:
-    """One file as it is going to be. `names` are the keys or variables that change there."""
+    """One file as it is going to be. `names` are the keys or variables that change there.
+
+    `settings` is set for an agent's settings file: what that held before can be had again.
+    """
 
     path: Path
     before: str
     after: str
     names: tuple[str, ...]
     mode: Optional[int] = 0o600
+    settings: Optional[tuple[str, SettingsFile, settings_files.Changes]] = None
 
     def write(self) -> bool:
         """Write it; whether that changed anything. ConfigError with the file left as it was."""
@@ -162,6 +166,7 @@ class Plan:
     `lines` are for the user's shell, where an agent has no file of its own; keys are left out.
     """
 
+    home: Home
     edits: tuple[Edit, ...]
     rows: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
@@ -171,6 +176,9 @@ class Plan:
         """Write every file, and say of each whether it changed; refuses before the first."""
         for edit in self.edits:
             files.check_writable(edit.path)
+        for edit in self.edits:
+            if edit.settings is not None and edit.after != edit.before:
+                undo.remember(self.home, *edit.settings[:2], edit.after, edit.settings[2])
         return [(edit, edit.write()) for edit in self.edits]
 
 
@@ -188,11 +196,12 @@ def planned(now: Situation, answers: Answers, where: Where) -> Plan:
         edits.append(_config_edit(now, [*now.imported, *changes]))
     lines: list[str] = []
     if where == "agent" and now.settings_file is not None:
-        edits.append(_variables_edit(now.settings_file, variables))
+        edits.append(_variables_edit(str(agent), now.settings_file, variables))
     elif where == "agent":
         lines = list(_shell_lines(variables))
     overriding = _overriding(now, answers, where)
-    return Plan(tuple(edits), tuple(_rows(now, answers, edits)), tuple(overriding), tuple(lines))
+    rows = _rows(now, answers, edits)
+    return Plan(now.home, tuple(edits), tuple(rows), tuple(overriding), tuple(lines))
 
 
 def _is_switch(change: Change, content: Mapping[str, Any]) -> bool:
@@ -221,11 +230,12 @@ def _at(text: str, path: tuple[str, ...]) -> Any:
     return found
 
 
-def _variables_edit(file: SettingsFile, variables: settings_files.Changes) -> Edit:
+def _variables_edit(agent: str, file: SettingsFile, variables: settings_files.Changes) -> Edit:
     before = files.read_text(file.path)
     after = settings_files.edited(file, before, variables)
     mode = None if file.form == "env block" and not _holds_key(variables) else 0o600
-    return Edit(file.path, before, after, tuple(variables) if before != after else (), mode)
+    names = tuple(variables) if before != after else ()
+    return Edit(file.path, before, after, names, mode, (agent, file, variables))
 
 
 def _holds_key(variables: settings_files.Changes) -> bool:
