@@ -49,6 +49,8 @@ def understood(line: str) -> dict[str, Any]:
     context = click.Context(harness, info_name="harness", obj=Edge({"HOME": "/"}))
     command: click.Command = harness
     words = shlex.split(line)[1:]
+    if words[0] == "--version":
+        return {}
     while isinstance(command, click.Group):
         name, found, words = command.resolve_command(context, words)
         assert found is not None and name is not None
