@@ -77,6 +77,22 @@ def test_it_is_made_once(tmp_path: Path) -> None:
     assert (folder / "hooks" / "hooks.json").stat().st_mtime_ns == made
 
 
+def test_what_was_lost_of_it_comes_back(tmp_path: Path) -> None:
+    folder = plugin_folder(env_of(tmp_path))
+    (folder / "hooks" / "hooks.json").unlink()
+    assert plugin_folder(env_of(tmp_path)) == folder
+    assert commands(folder)
+
+
+def test_many_programs_at_once_make_one(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", PRINT_FOLDER]
+    running = [subprocess.Popen(words, env=env_of(tmp_path), stdout=-1, text=True) for _ in "1234"]
+    said = {process.communicate()[0].strip() for process in running}
+    (folder,) = said
+    assert commands(Path(folder))
+    assert [path.name for path in Path(folder).parent.iterdir()] == [Path(folder).name]
+
+
 def test_it_lies_where_the_environment_of_hooks_says(tmp_path: Path) -> None:
     env = {**env_of(tmp_path), "ARIZE_HARNESS_HOME": str(tmp_path / "else where")}
     assert plugin_folder(env).parent == tmp_path / "else where" / "agent-sdk"

@@ -107,9 +107,10 @@ def plugin_folder(env: Mapping[str, str]) -> Path:
     home = _home(env)
     mine = _interpreter_if_usable()
     if mine is not None:
-        folder = _folder(home, _files(mine))
-        if folder.is_dir() or _works_for_hooks(mine, env):
-            return _written(folder, _files(mine))
+        files = _files(mine)
+        folder = _folder(home, files)
+        if _is_whole(folder, files) or _works_for_hooks(mine, env):
+            return _written(folder, files)
     if os.name == "nt":
         raise ConfigError(
             f"{sys.executable} cannot run our worker: install coding-harness-tracing with its"
@@ -174,10 +175,16 @@ def _folder(home: Home, files: Mapping[str, str]) -> Path:
     return home.agent_sdk / hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:12]
 
 
+def _is_whole(folder: Path, files: Mapping[str, str]) -> bool:
+    return all((folder / name).is_file() for name in files)
+
+
 def _written(folder: Path, files: Mapping[str, str]) -> Path:
     """The folder, there as a whole: it is made beside and put in its place."""
-    if folder.is_dir():
+    if _is_whole(folder, files):
         return folder
+    import shutil
+
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     for above in (folder.parent.parent, folder.parent):
         above.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -186,12 +193,12 @@ def _written(folder: Path, files: Mapping[str, str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     try:
+        if not _is_whole(folder, files):
+            shutil.rmtree(folder, ignore_errors=True)  # what somebody's cleaning up left of it
         draft.rename(folder)
     except OSError:  # another process of the program was quicker
-        import shutil
-
         shutil.rmtree(draft, ignore_errors=True)
-        if not folder.is_dir():
+        if not _is_whole(folder, files):
             raise
     return folder
 
