@@ -173,6 +173,15 @@ def test_variables_move_the_folder(run: CommandLine) -> None:
     assert (run.folder / "elsewhere" / "skills" / "trace" / "SKILL.md").is_file()
 
 
+def test_removing_all_of_ours_finds_them_where_variables_had_moved_them(run: CommandLine) -> None:
+    run.environ["CODEX_HOME"] = str(run.folder / "elsewhere")
+    run("skills", "install", "codex")
+    del run.environ["CODEX_HOME"]
+    run("skills", "install", "codex")
+    assert run("uninstall", "--all", "--yes").code == 0
+    assert files(run.folder) == []
+
+
 def test_the_users_own_skill_of_that_name_stays(run: CommandLine) -> None:
     own = run.folder / ".claude" / "skills" / "trace"
     own.mkdir(parents=True)

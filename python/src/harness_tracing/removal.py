@@ -90,7 +90,7 @@ def _variables_out(agent: Agent, home: Home, env: Mapping[str, str]) -> Iterator
 
 def _skills_out(agent: Agent, home: Home, env: Mapping[str, str]) -> Iterator[Outcome]:
     if agent.skills is not None and home.skills.exists():
-        for skill in skills.uninstall(agent, env, home):
+        for skill in skills.uninstall(agent, env, home, everywhere=True):
             yield Outcome(skill.path, skill.changed)
 
 

@@ -49,13 +49,13 @@ def install(agent: Agent, environ: Mapping[str, str], home: Home) -> list[Skill]
     Raises RegistrationError where the agent has no folder for them, or it cannot be written.
     """
     placed = []
-    for skill in installed(agent, environ, home):
+    folder = _folder(agent, environ)
+    for skill in _in_folder(folder, home):
         if not skill.other:
             content = _shipped(skill.name)
             changed = _content(skill.path) != content
-            record = _Record.read(home, skill.path.parents[1])
             # First, so that what is there is always known to be ours.
-            record.with_skill(skill, content).write(home)
+            _Record.read(home, folder).with_skill(agent, skill, content).write(home)
             if changed:
                 _write(skill.path, content)
             skill = replace(skill, ours=True, changed=changed)
@@ -63,23 +63,18 @@ def install(agent: Agent, environ: Mapping[str, str], home: Home) -> list[Skill]
     return placed
 
 
-def uninstall(agent: Agent, environ: Mapping[str, str], home: Home) -> list[Skill]:
+def uninstall(
+    agent: Agent, environ: Mapping[str, str], home: Home, *, everywhere: bool = False
+) -> list[Skill]:
     """Take them out again, and the folders that were made for them; what the user changed stays.
 
-    Raises RegistrationError where that cannot be done.
+    `everywhere`: also where the agent's variables named another folder at that time. Raises
+    RegistrationError where it cannot be done.
     """
-    found = installed(agent, environ, home)
-    record = _Record.read(home, _folder(agent, environ))
-    emptied = set(record.folders)
-    for skill in found:
-        if skill.ours:
-            _remove(skill.path)
-            emptied.add(str(skill.path.parent))
-    for folder in sorted(emptied, reverse=True):
-        with suppress(OSError):  # something of the user's is in it
-            Path(folder).rmdir()
-    record.forget(home)
-    return [replace(skill, ours=False, changed=skill.ours) for skill in found]
+    folders = {_folder(agent, environ): None}
+    if everywhere:
+        folders.update({Path(each): None for each in _recorded(home, agent)})
+    return [skill for folder in folders for skill in _taken_out(folder, home)]
 
 
 def installed(agent: Agent, environ: Mapping[str, str], home: Home) -> list[Skill]:
@@ -87,7 +82,25 @@ def installed(agent: Agent, environ: Mapping[str, str], home: Home) -> list[Skil
 
     Raises RegistrationError where the agent has no folder for them, or it cannot be read.
     """
-    folder = _folder(agent, environ)
+    return _in_folder(_folder(agent, environ), home)
+
+
+def _taken_out(folder: Path, home: Home) -> Iterator[Skill]:
+    found = _in_folder(folder, home)
+    record = _Record.read(home, folder)
+    emptied = set(record.folders)
+    for skill in found:
+        if skill.ours:
+            _remove(skill.path)
+            emptied.add(str(skill.path.parent))
+    for each in sorted(emptied, reverse=True):
+        with suppress(OSError):  # something of the user's is in it
+            Path(each).rmdir()
+    record.forget(home)
+    return (replace(skill, ours=False, changed=skill.ours) for skill in found)
+
+
+def _in_folder(folder: Path, home: Home) -> list[Skill]:
     record = _Record.read(home, folder)
     found = []
     for name in names():
@@ -111,23 +124,25 @@ class _Record:
     """What we put into one folder of skills: each file's hash, and the folders made for it."""
 
     folder: str
+    agent: str
     files: Mapping[str, str]
     folders: tuple[str, ...]
 
     @staticmethod
     def read(home: Home, folder: Path) -> _Record:
-        known = _records(home).get(str(folder))
-        known = known if isinstance(known, dict) else {}
-        return _Record(str(folder), known.get("files", {}), tuple(known.get("folders", ())))
+        known = _records(home).get(str(folder), {})
+        files, folders = known.get("files", {}), tuple(known.get("folders", ()))
+        return _Record(str(folder), known.get("agent", ""), files, folders)
 
-    def with_skill(self, skill: Skill, content: bytes) -> _Record:
+    def with_skill(self, agent: Agent, skill: Skill, content: bytes) -> _Record:
         """With what is about to be put there, and the folders that will be made for it."""
         missing = (str(each) for each in _missing(skill.path.parent))
         folders = tuple(dict.fromkeys((*self.folders, *missing)))
-        return _Record(self.folder, {**self.files, skill.name: digest(content)}, folders)
+        files = {**self.files, skill.name: digest(content)}
+        return _Record(self.folder, agent.name, files, folders)
 
     def write(self, home: Home) -> None:
-        known = {"files": dict(self.files), "folders": list(self.folders)}
+        known = {"agent": self.agent, "files": self.files, "folders": self.folders}
         _write_records(home, {**_records(home), self.folder: known})
 
     def forget(self, home: Home) -> None:
@@ -135,12 +150,18 @@ class _Record:
         _write_records(home, others)
 
 
-def _records(home: Home) -> dict[str, Any]:
+def _recorded(home: Home, agent: Agent) -> list[str]:
+    return [folder for folder, each in _records(home).items() if each.get("agent") == agent.name]
+
+
+def _records(home: Home) -> dict[str, dict[str, Any]]:
     try:
         found = json.loads(home.skills.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return {folder: each for folder, each in found.items() if isinstance(each, dict)}
 
 
 def _write_records(home: Home, records: Mapping[str, Any]) -> None:
