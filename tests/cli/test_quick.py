@@ -80,7 +80,7 @@ def test_nothing_heavy_is_loaded_for_it(traced: CommandLine) -> None:
     assert not loaded(traced, "hook-command", "claude", "Stop") & (HEAVY | {"sqlite3"})
     loaded(traced, "status")
     assert not loaded(traced, "status") & HEAVY
-    assert "click" in loaded(traced, "status", "--agent", "codex"), "the check can fail"
+    assert "click" in loaded(traced, "status", "--json"), "the check can fail"
 
 
 # --- status
@@ -100,6 +100,17 @@ def user(traced: CommandLine) -> CommandLine:
 def test_the_line_is_remembered(user: CommandLine) -> None:
     assert quick.remembered(user.environ) == "tracing · phoenix ok\n"
     assert user.process("status").out == user("status").out
+
+
+def test_one_agents_line_is_another_one(user: CommandLine) -> None:
+    user("disable", "codex")
+    of_codex = user("status", "--agent", "codex").out
+    assert of_codex.startswith("codex: off")
+    assert quick.remembered(user.environ, "codex") == of_codex
+    assert quick.remembered(user.environ, "claude-code") is None
+    user("status", "--agent", "claude")
+    assert quick.answers(["status", "--agent", "claude"], user.environ)
+    assert not quick.answers(["status", "--agent", "nonsense"], user.environ)
 
 
 def off(user: CommandLine) -> None:

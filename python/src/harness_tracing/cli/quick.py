@@ -27,8 +27,10 @@ def answers(words: Sequence[str], environ: Mapping[str, str]) -> bool:
     line = None
     if len(words) == 3 and words[0] == "hook-command":
         line = _registered_line(words[1], words[2])
-    elif list(words) == ["status"]:
+    elif len(words) == 1 and words[0] == "status":
         line = remembered(environ)
+    elif len(words) == 3 and list(words[:2]) == ["status", "--agent"]:
+        line = remembered(environ, _name(words[2]))
     if line is None:
         return False
     sys.stdout.write(line)
@@ -36,10 +38,16 @@ def answers(words: Sequence[str], environ: Mapping[str, str]) -> bool:
     return True
 
 
-def _registered_line(agent: str, event: str) -> Optional[str]:
-    from harness_tracing.cli.registered import ALIASES, REGISTERED
+def _name(agent: str) -> str:
+    from harness_tracing.cli.registered import ALIASES
 
-    agent = ALIASES.get(agent, agent)
+    return ALIASES.get(agent, agent)
+
+
+def _registered_line(agent: str, event: str) -> Optional[str]:
+    from harness_tracing.cli.registered import REGISTERED
+
+    agent = _name(agent)
     if os.name != "posix" or agent not in REGISTERED:
         return None
     own_shell, events = REGISTERED[agent]
@@ -54,10 +62,13 @@ def _registered_line(agent: str, event: str) -> Optional[str]:
 # --- the remembered line -------------------------------------------------------------------
 
 
-def remembered(environ: Mapping[str, str]) -> Optional[str]:
-    """The line of an environment as it was made last; None when it may be another by now."""
+def remembered(environ: Mapping[str, str], agent: str = "") -> Optional[str]:
+    """The line of an environment as it was made last, of one agent or of all.
+
+    None when it may be another by now.
+    """
     try:
-        path = place(environ)
+        path = place(environ, agent)
         if path is None:
             return None
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
@@ -69,7 +80,7 @@ def remembered(environ: Mapping[str, str]) -> Optional[str]:
         return None
 
 
-def place(environ: Mapping[str, str]) -> Optional[str]:
+def place(environ: Mapping[str, str], agent: str = "") -> Optional[str]:
     """The file for the line of an environment; None where its home cannot be told at once.
 
     The file's name is a digest of all variables: nothing of them is in it.
@@ -79,7 +90,7 @@ def place(environ: Mapping[str, str]) -> Optional[str]:
         return None
     told = [f"{n}={v}" for n, v in sorted(environ.items()) if n not in _OF_THE_SHELL]
     home = named or user_home + "/.arize/harness"
-    return f"{home}/status/{digest([__file__, _version(), *told])}"
+    return f"{home}/status/{digest([__file__, _version(), agent, *told])}"
 
 
 def _version() -> str:

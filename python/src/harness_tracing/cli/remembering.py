@@ -17,12 +17,14 @@ MOST_LINES = 32
 """So many environments: projects, terminals, agents. The oldest are forgotten."""
 
 
-def remember(home: Home, environ: Mapping[str, str], line: str, facts: list[str]) -> None:
+def remember(
+    home: Home, environ: Mapping[str, str], agent: str, line: str, facts: list[str]
+) -> None:
     """Keep a line for as long as the facts hold that were true before it was made.
 
     Where there is no home yet none is made; what cannot be written is not remembered.
     """
-    path = quick.place(environ)
+    path = quick.place(environ, agent)
     if path is None or not home.root.is_dir() or "\n" in line:
         return
     with suppress(OSError):

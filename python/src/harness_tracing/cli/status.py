@@ -28,7 +28,7 @@ def status(edge: Edge, as_json: bool, agent: Optional[str]) -> None:
     agents: dict[str, str] = {}
     rows: list[Delivery] = []
     problem = None
-    facts = _facts(edge) if agent is None and not as_json else []
+    facts = [] if as_json else _facts(edge)
     try:
         agents, rows = _look(edge, agent)
     except TracerError as error:
@@ -49,7 +49,7 @@ def status(edge: Edge, as_json: bool, agent: Optional[str]) -> None:
         from harness_tracing.cli.remembering import remember
         from harness_tracing.surroundings import home_here
 
-        remember(home_here(edge.environ), edge.environ, line, facts)
+        remember(home_here(edge.environ), edge.environ, agent or "", line, facts)
 
 
 def _facts(edge: Edge) -> list[str]:
