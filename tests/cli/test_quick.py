@@ -18,6 +18,7 @@ from harness_tracing.cli.registered import ALIASES, REGISTERED
 from harness_tracing.cli.remembering import MOST_LINES
 from harness_tracing.destinations import Target
 from harness_tracing.store import Store
+from harness_tracing.store.outbox import WATCHED
 from tests.cli.conftest import CommandLine
 
 PHOENIX = Target("phoenix", "http://127.0.0.1:9/v1/traces", "order-pricing")
@@ -54,6 +55,10 @@ def test_the_table_is_what_the_descriptors_say() -> None:
         for agent in known
     } == REGISTERED, "make vendor"
     assert {alias: agent.name for agent in known for alias in agent.aliases} == ALIASES
+
+
+def test_the_queries_are_those_of_the_store() -> None:
+    assert quick.QUERIES == WATCHED
 
 
 @pytest.mark.parametrize("agent", ["claude", *sorted(REGISTERED)])

@@ -170,7 +170,7 @@ def registrations(agent: Agent, env: Mapping[str, str], home: Home) -> Iterator[
         for path in recorded:
             if path == own.path:
                 continue
-            project = machine(env, home, agent, project=_project_of(path))
+            project = machine(env, home, agent, project=path.parent.parent)
             other = agent.registration(project) if "project" in agent.takes else None
             if other is not None and other.path == path:
                 yield from _in_file(other, "project", recorded)
@@ -180,8 +180,9 @@ def registrations(agent: Agent, env: Mapping[str, str], home: Home) -> Iterator[
         yield Registered("plugin", name)
 
 
-def _project_of(path: Path) -> Path:
-    return path.parent.parent
+def project_of(way: Registered) -> Path:
+    """The folder of a project that our hooks are registered in."""
+    return Path(way.where).parent.parent
 
 
 def _in_file(there: Registration, how: How, recorded: list[Path]) -> Iterator[Registered]:

@@ -20,6 +20,14 @@ FORMAT = "1"
 # These change from one prompt to the next, and no setting is read from them.
 _OF_THE_SHELL = ("_", "SHLVL", "OLDPWD", "COLUMNS", "LINES")
 _NO_PLAIN_URI = frozenset("?#%\\")
+# A copy of store.outbox.WATCHED, whose module takes too long; a test holds them together.
+QUERIES = (
+    "PRAGMA user_version",
+    "SELECT * FROM backends",
+    "SELECT * FROM destinations",
+    "SELECT destination_key, state, count(*), count(DISTINCT turn_key), max(changed_at_ns)"
+    " FROM outbox WHERE state IN ('waiting', 'sent', 'dead') GROUP BY 1, 2",
+)
 
 
 def answers(words: Sequence[str], environ: Mapping[str, str]) -> bool:
@@ -118,8 +126,8 @@ def of_file(path: str) -> str:
     return f"file\t{path}\t{status.st_mtime_ns} {status.st_size} {status.st_ino}"
 
 
-def of_rows(store: str, queries: str) -> str:
-    """The fact that queries (separated by ``;``) find in a store what they find.
+def of_rows(store: str) -> str:
+    """The fact that a store's outbox holds what it holds.
 
     Raises ValueError where it cannot be looked into at once.
     """
@@ -130,16 +138,14 @@ def of_rows(store: str, queries: str) -> str:
     try:
         connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=0.2)
         try:
-            found = [repr(connection.execute(query).fetchall()) for query in queries.split(";")]
+            found = [repr(connection.execute(query).fetchall()) for query in QUERIES]
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise ValueError(store) from error
-    return f"rows\t{store}\t{queries}\t{digest(found)}"
+    return f"rows\t{store}\t{digest(found)}"
 
 
 def _still_holds(fact: str) -> bool:
-    kind, path, *rest = fact.split("\t")
-    if kind == "rows":
-        return of_rows(path, rest[0]) == fact
-    return of_file(path) == fact
+    kind, path = fact.split("\t")[:2]
+    return (of_rows(path) if kind == "rows" else of_file(path)) == fact

@@ -10,7 +10,6 @@ from pathlib import Path
 from harness_tracing import agents
 from harness_tracing.cli import quick
 from harness_tracing.paths import Home
-from harness_tracing.store.outbox import WATCHED
 from harness_tracing.surroundings import folders_here
 
 MOST_LINES = 32
@@ -54,7 +53,7 @@ def facts(home: Home, environ: Mapping[str, str]) -> list[str]:
     if not home.store.exists():
         return [*found, quick.of_file(str(home.store))]
     try:
-        return [*found, quick.of_rows(str(home.store), ";".join(WATCHED))]
+        return [*found, quick.of_rows(str(home.store))]
     except ValueError:
         return []
 

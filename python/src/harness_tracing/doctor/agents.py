@@ -68,7 +68,7 @@ def _reinstall(place: Place, agent: Agent, way: inventory.Registered) -> Callabl
     def mend() -> str:
         _place_capture(place)
         version = inventory.version_of(agent, place.env) if agent.version_command else None
-        project = Path(way.where).parent.parent if way.how == "project" else None
+        project = inventory.project_of(way) if way.how == "project" else None
         machine = inventory.machine(place.env, place.home, agent, version=version, project=project)
         assert agent.registration is not None
         outcome = agent.registration(machine).install()
@@ -144,7 +144,7 @@ def check_firing(place: Place) -> Iterator[Finding]:
     for each in place.agents:
         if not each.registered:
             continue
-        silent = _silent(place, each) if each.enabled else None
+        silent = _silent(place, each)
         last = _last(place, each)
         if silent is None:
             yield Finding(each.agent.title, True, last)
@@ -187,6 +187,11 @@ def _silent(place: Place, each: AgentHere) -> Optional[HistorySession]:
 
 
 def _is_traced(place: Place, each: AgentHere, session: HistorySession) -> bool:
+    """Whether a session should have been heard of, by where it began."""
     folder = Path(session.cwd) if session.cwd else None
+    if all(way.how == "project" for way in each.registered):
+        projects = {inventory.project_of(way) for way in each.registered}
+        if folder is None or projects.isdisjoint((folder, *folder.parents)):
+            return False
     settings = scoping.in_force(each.agent, place.env, place.home, folder)
     return settings.enabled and not settings.untraced
