@@ -15,13 +15,14 @@ import pytest
 from checkout import CLAUDE, HARNESS, ROOT
 from claude_client import Home, wait_until
 from messages_api import Step, Tool
-from scenarios import SCRIPTS, SUMMARY
+from scenarios import SCRIPTS, SUMMARY, bash
 from scripted_model import ScriptedModel
 from tracer import Span, Tracer, Tree, differences
 
 SDK = ROOT / ".e2e" / "sdk"
 TYPESCRIPT = ROOT / ".e2e" / "sdk-typescript" / "node_modules"
 APP = Path(__file__).parent / "sdk" / "app.py"
+A_MOMENT = (Step(tools=(bash("sleep 1.5; echo slept"),)), Step(text="Slept."))
 ASK_PRICE = (
     Step(tools=(Tool("mcp__shop__price", {"thing": "a hat"}),)),
     Step(text="12."),
@@ -47,7 +48,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model() -> Iterator[ScriptedModel]:
     """The scripted model, which knows the program's own tool as well."""
-    with ScriptedModel({**SCRIPTS, "ask_price": ASK_PRICE}, SUMMARY) as server:
+    own = {"ask_price": ASK_PRICE, "a_moment": A_MOMENT}
+    with ScriptedModel({**SCRIPTS, **own}, SUMMARY) as server:
         yield server
 
 
@@ -162,6 +164,13 @@ def test_callbacks_alone_tell_the_same(
     said = run(python, bare_home, "in_process", *prompts, TEST_BACKEND=backend)
     spans = traced(bare_home, model, ["completed", "completed"])
     assert_belongs_to_the_program(bare_home, spans, said)
+
+
+def test_callbacks_know_the_new_process_of_a_resumed_session(
+    python: Path, bare_home: Home, model: ScriptedModel
+) -> None:
+    run(python, bare_home, "resumed", "Hi. [[simple]]", "Wait. [[a_moment]]")
+    traced(bare_home, model, ["completed", "completed"])
 
 
 def test_a_program_that_dies_leaves_an_ended_session(

@@ -14,6 +14,7 @@ Nothing that goes wrong with tracing reaches the program, but as a warning in it
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -90,7 +91,7 @@ def tracing_hooks(
     Raises PackageMissingError when the SDK is not installed.
     """
     sdk = _sdk()
-    capture = _Capture(dict(env or {}))
+    capture = _Capture({**(env or {})})
     found = {event: list(matchers) for event, matchers in (hooks or {}).items()}
     for event in _in_process_events(sdk):
         ours = sdk.HookMatcher(hooks=[_callback(event, capture)])
@@ -105,23 +106,19 @@ def plugin_folder(env: Mapping[str, str]) -> Path:
     where nobody knows the user's home, OSError where ours cannot be written.
     """
     home = _home(env)
-    mine = _interpreter_if_usable()
-    if mine is not None:
-        files = _files(mine)
-        folder = _folder(home, files)
-        if _is_whole(folder, files) or _works_for_hooks(mine, env):
-            return _written(folder, files)
-    if os.name == "nt":
+    interpreter = _interpreter(home)
+    if interpreter is None and os.name == "nt":
         raise ConfigError(
             f"{sys.executable} cannot run our worker: install coding-harness-tracing with its"
             " dependencies into this environment"
         )
-    if not home.current.exists():
+    if interpreter is None and not home.current.exists():
         _LOG.warning(
             "sessions are captured, but nothing here reads them yet: run `harness bootstrap`, or"
             " install coding-harness-tracing with its dependencies into this environment"
         )
-    return _written(_folder(home, _files(None)), _files(None))
+    files = _files(interpreter)
+    return _written(_folder(home, files), files)
 
 
 # --- the plugin ----------------------------------------------------------------------------
@@ -203,16 +200,26 @@ def _written(folder: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def _interpreter_if_usable() -> Optional[str]:
-    """The interpreter of this process, unless that would start the program itself (frozen)."""
-    return None if getattr(sys, "frozen", False) else sys.executable or None
+def _interpreter(home: Home) -> Optional[str]:
+    """The interpreter of this process, if hooks can run our worker with it; else None.
+
+    In a frozen program it would start the program itself. A plugin that names it is there only
+    when it was found fit before.
+    """
+    if getattr(sys, "frozen", False) or not sys.executable:
+        return None
+    files = _files(sys.executable)
+    known = _is_whole(_folder(home, files), files) or _runs_our_worker(sys.executable)
+    return sys.executable if known else None
 
 
-def _works_for_hooks(interpreter: str, env: Mapping[str, str]) -> bool:
-    """Whether the worker starts where hooks start it: neither PYTHONPATH nor user site counts."""
+@functools.lru_cache
+def _runs_our_worker(interpreter: str) -> bool:
+    """Whether it does so as hooks start it: neither PYTHONPATH nor a user site counts."""
     from harness_tracing.interpreters import output
 
-    return output([interpreter, "-I", "-c", "import harness_tracing.worker"], env) is not None
+    words = [interpreter, "-I", "-c", "import harness_tracing.worker"]
+    return output(words, os.environ) is not None
 
 
 def _is_ours(plugin: Mapping[str, Any]) -> bool:
@@ -274,6 +281,11 @@ class _Capture:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
+        self._interpreter = None
+        try:
+            self._interpreter = _interpreter(_home({**os.environ, **env}))
+        except ConfigError as error:
+            _LOG.warning("sessions of this program are not traced: %s", error)
         self._processes: dict[str, Any] = {}
 
     def __call__(self, event: str, payload: Mapping[str, Any]) -> None:
@@ -286,7 +298,7 @@ class _Capture:
             "CLAUDE_PID": str(self._process(session_id)),
             "CLAUDE_PROJECT_DIR": str(payload.get("cwd") or ""),
         }
-        line = _line(event, _interpreter_if_usable())
+        line = _line(event, self._interpreter)
         subprocess.run(
             line if os.name == "nt" else ["/bin/sh", "-c", line],
             input=json.dumps(payload).encode(),

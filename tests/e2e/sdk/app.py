@@ -83,6 +83,14 @@ async def in_process(*prompts: str) -> list[dict[str, Any]]:
     return await under_a_span(turns(*prompts, options=options))
 
 
+async def resumed(first: str, then: str) -> list[dict[str, Any]]:
+    """The same session twice, each time in a Claude Code of its own."""
+    hooks = tracing_hooks()
+    found = await once(first, ClaudeAgentOptions(**{**vars(COMMON), "hooks": hooks}))
+    again = {"hooks": hooks, "resume": found[-1]["session_id"]}
+    return [*found, *await once(then, ClaudeAgentOptions(**{**vars(COMMON), **again}))]
+
+
 async def interrupt(first: str, then: str) -> list[dict[str, Any]]:
     found = []
     async with ClaudeSDKClient(traced_options(COMMON)) as client:
@@ -149,7 +157,7 @@ async def keeps() -> list[dict[str, Any]]:
     ]
 
 
-WAYS = (one_shot, turns, in_process, interrupt, own_mcp, dies, keeps)
+WAYS = (one_shot, turns, in_process, resumed, interrupt, own_mcp, dies, keeps)
 
 if __name__ == "__main__":
     way = {each.__name__: each for each in WAYS}[sys.argv[1]]
