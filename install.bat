@@ -79,9 +79,14 @@ rem --- the code: the checkout this lies in, else git, else a tarball
 set "repository=%HARNESS_REPOSITORY%"
 set "code=%~dp0."
 if "%repository%%branch%"=="" if exist "%~dp0python\src\harness_tracing\bootstrap.py" goto build
-if "%repository%"=="" if /i "%command%"=="update" call :origin
+if not "%repository%"=="" goto named
+if /i "%command%"=="update" call :origin
 if "%repository%"=="" set "repository=%repository_default%"
-if "%branch%"=="" if "%repository:~1,1%"==":" if exist "%repository%\python\src\harness_tracing\bootstrap.py" goto of_folder
+:named
+if not "%branch%"=="" goto fetch
+if not "%repository:~1,1%"==":" goto fetch
+if exist "%repository%\python\src\harness_tracing\bootstrap.py" goto of_folder
+:fetch
 set "code=%home%\bootstrap\source"
 if exist "%code%\" rmdir /s /q "%code%"
 echo Fetching %repository% 1>&2

@@ -135,7 +135,7 @@ def test_what_it_says_when_it_cannot(windows: Windows) -> None:
     parts.append(windows.run("claude"))
     windows.tool("python.cmd", PYTHON)
     shutil.rmtree(windows.checkout / "python")
-    parts.append(windows.run("claude", HARNESS_REPOSITORY="https://example.invalid/x"))
+    parts.append(windows.run("claude", HARNESS_REPOSITORY="X:\\nowhere"))
     assert not (windows.home / "bin").exists()
     golden.check("install/windows-refusals", "\n".join(parts))
 
