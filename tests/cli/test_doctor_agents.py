@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness_tracing.locks import FileLock
 from tests.cli.conftest import CommandLine
 from tests.worker.player import NOBODY, Place
 
@@ -208,6 +209,10 @@ def test_an_event_since_then_is_enough(user: CommandLine) -> None:
         CLAUDE_PID=str(os.getpid()),
     )
     assert "the last event came" in one(user, "firing", "ok")["message"]
+    lock = FileLock(user.home.spool / "claude-code" / SESSION / "worker.lock")
+    assert lock.acquire()
+    assert "1 followed now" in one(user, "firing", "ok")["message"]
+    lock.release()
 
 
 # --- formats

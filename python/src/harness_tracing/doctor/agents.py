@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Callable, Optional
 
 import harness_tracing
-from harness_tracing import inventory, scoping
+from harness_tracing import inventory, scoping, spool
 from harness_tracing.agents.base import Agent, HistorySession, Registration
 from harness_tracing.agents.registration import recorded_at_ns
 from harness_tracing.doctor import Finding, Place
+from harness_tracing.doctor.files import is_free
 from harness_tracing.environments import write_capture
 from harness_tracing.errors import TracerError
 from harness_tracing.inventory import AgentHere
@@ -163,7 +164,10 @@ def _last(place: Place, each: AgentHere) -> str:
     if each.last_event_ns is None:
         return "no event came from it yet"
     ago = duration(max(0, place.now_ns - each.last_event_ns))
-    return f"the last event came {ago} ago ({plural(each.sessions, 'session')})"
+    folders = spool.session_folders(place.home)
+    live = sum(name == each.agent.name and not is_free(path) for name, _, path in folders)
+    now = f", {live} followed now" if live else ""
+    return f"the last event came {ago} ago ({plural(each.sessions, 'session')}{now})"
 
 
 def _silent(place: Place, each: AgentHere) -> Optional[HistorySession]:

@@ -113,7 +113,7 @@ def check_spool(place: Place) -> Iterator[Finding]:
     for agent, session_id, folder in spool.session_folders(place.home):
         files = spool.event_files(folder)
         waiting += len(files)
-        free = _is_free(folder)
+        free = is_free(folder)
         forsaken += files if free else []
         yield from _session(place, agent, session_id, files, free)
         yield from _mark_of_the_dead(place, folder, free)
@@ -129,7 +129,7 @@ def check_spool(place: Place) -> Iterator[Finding]:
     yield Finding(str(place.home.spool), True, f"{plural(waiting, 'event')} of running turns")
 
 
-def _is_free(folder: Path) -> bool:
+def is_free(folder: Path) -> bool:
     """Whether nobody works on a session."""
     lock = FileLock(folder / "worker.lock")
     free = lock.acquire()
