@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -71,11 +72,11 @@ def test_what_was_changed_meanwhile_stays(tmp_path: Path) -> None:
     path = tmp_path / AGENTS["claude-code"]
     path.parent.mkdir()
     path.write_text(ODD)
+    write(situation(tmp_path, "claude-code"), FIRST)
     now = situation(tmp_path, "claude-code")
     write(now, SECOND)
     path.write_text(path.read_text().replace("Other", "By hand").replace("opus", "sonnet"))
 
     take_out(now)
-    assert path.read_text() == ODD.replace("opus", "sonnet").replace(
-        '"Bob"', '"Bob", "ARIZE_PROJECT_NAME": "By hand"'
-    )
+    env = {"MINE": "1", "ARIZE_USER_ID": "Bob", "ARIZE_PROJECT_NAME": "By hand"}
+    assert json.loads(path.read_text()) == {"model": "sonnet", "env": env}
