@@ -99,7 +99,9 @@ def run(
     Returns 0, or 1 after a failure, which `status` explains.
     """
     try:
-        home.bootstrap.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One by one: the mode would hold for the last of them only.
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.bootstrap.mkdir(mode=0o700, exist_ok=True)
         with exclusive(home.bootstrap / "lock", wait) as lock:
             if lock is None:
                 return 0
