@@ -447,3 +447,10 @@ def test_the_real_package(tmp_path: Path) -> None:
     assert str(home.current / "bin" / "python") in line
     capture = home.current / "package" / "harness_tracing" / "capture" / "capture.sh"
     assert str(capture) in line, "a path that later versions have as well"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
+def test_a_home_it_makes_is_its_users_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "deep" / "home")
+    assert bootstrap.run(home, tmp_path / "no package", {"PATH": ""}) == 1
+    assert home.root.stat().st_mode & 0o077 == 0
