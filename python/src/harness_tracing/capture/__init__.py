@@ -56,9 +56,9 @@ def hook_command(
     if capture_path.endswith(".py"):
         if interpreter is None:
             raise ValueError("capture.py needs the interpreter that runs it")
-        import subprocess
 
-        return subprocess.list2cmdline([interpreter, "-I", "-B", capture_path, agent, event])
+        # In quotes in any case: cmd runs it, or the bash of Git, which would take backslashes away.
+        return f'"{interpreter}" -I -B "{capture_path}" {agent} {event}'
     words = [shlex.quote(agent), shlex.quote(event), _path(capture_path)]
     if interpreter is not None:
         words.append(_path(interpreter))
