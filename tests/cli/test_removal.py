@@ -54,6 +54,14 @@ def test_every_file_has_its_bytes_again_and_nothing_of_ours_is_left(user: Comman
     assert not any(project.iterdir())
 
 
+def test_skills_and_hooks_leave_no_folder_that_was_made_for_them(run: CommandLine) -> None:
+    before = sorted(run.folder.rglob("*"))
+    assert run("install", "claude").code == 0
+    assert run("skills", "install", "claude").code == 0
+    assert run("uninstall", "--all", "--yes").code == 0
+    assert sorted(run.folder.rglob("*")) == before
+
+
 def test_switches_and_hooks_in_one_file_come_out_in_either_order(user: CommandLine) -> None:
     path = user.folder / REGISTERED["claude"]
     for order in (("install", "disable"), ("disable", "install")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -96,7 +97,7 @@ def _everything(edge: Edge, keep: Optional[bool], yes: bool) -> None:
         confirm("Go on?", _NOTHING_REMOVED)
     found = removal.unregister(home, edge.environ)
     for path in found.changed:
-        talk(f"Restored: {path}")
+        talk(f"{'Restored' if path.exists() else 'Removed'}: {path}")
     if found.problems:
         for problem in found.problems:
             talk(problem)
@@ -109,7 +110,10 @@ def _everything(edge: Edge, keep: Optional[bool], yes: bool) -> None:
     if keep:
         talk(f"The recorded sessions stay in {home.store}. Remove {home.root} to delete them.")
     for path in left:
-        talk(f"Left, since it is not ours: {path}")
+        if os.name == "nt" and path in (home.versions, home.bin, home.current, home.bootstrap):
+            talk(f'Still in use by this command; when it has ended: rmdir /s /q "{path}"')
+        else:
+            talk(f"Left, since it is not ours: {path}")
     for note in found.notes:
         talk(note)
     talk("harness is uninstalled. Agents that run now lose their hooks when they are started anew.")
