@@ -88,6 +88,23 @@ def test_nothing_heavy_is_loaded_for_it(traced: CommandLine) -> None:
     assert "click" in loaded(traced, "status", "--json"), "the check can fail"
 
 
+def test_a_reader_that_goes_away_is_no_traceback(traced: CommandLine) -> None:
+    reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
+    reader.wait()
+    assert reader.stdin is not None
+    ran = subprocess.run(
+        [sys.executable, "-m", "harness_tracing.cli", "hook-command", "claude", "Stop"],
+        env=traced.environ,
+        stdout=reader.stdin,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    reader.stdin.close()
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 # --- status
 
 
@@ -156,6 +173,13 @@ def elsewhere(user: CommandLine) -> None:
     user.environ["PWD"] = "/"
 
 
+def another_agents_folder(user: CommandLine) -> None:
+    user.environ["CLAUDE_PROJECT_DIR"] = str(user.folder / "elsewhere")
+    user("status")
+    assert quick.remembered(user.environ)
+    settings("work/service/.claude", "settings.json")(user)
+
+
 def another_key(user: CommandLine) -> None:
     user.environ["PHOENIX_API_KEY"] = "another"
 
@@ -177,6 +201,7 @@ def gone(user: CommandLine) -> None:
         waiting,
         failing,
         elsewhere,
+        another_agents_folder,
         another_key,
         gone,
     ],

@@ -41,8 +41,12 @@ def answers(words: Sequence[str], environ: Mapping[str, str]) -> bool:
         line = remembered(environ, _name(words[2]))
     if line is None:
         return False
-    sys.stdout.write(line)
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    except OSError:
+        # Who asked has gone: nothing is to be said of it when Python ends, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True
 
 

@@ -60,7 +60,10 @@ def facts(home: Home, environ: Mapping[str, str]) -> list[str]:
 
 def _settings_files(environ: Mapping[str, str]) -> Iterator[Path]:
     """Every file in which variables may be set for a session that begins here."""
-    for agent in map(agents.get, agents.names()):
-        for folder in folders_here(agent, environ):
+    known = [agents.get(name) for name in agents.names()]
+    # One agent's folders count for another's settings too: it may run inside that one.
+    folders = dict.fromkeys(folder for agent in known for folder in folders_here(agent, environ))
+    for agent in known:
+        for folder in folders:
             for file in agent.settings_files(environ, folder):
                 yield file.path
