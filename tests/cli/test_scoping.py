@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,15 @@ def test_a_project_gets_the_file_that_is_its_users_own(run: CommandLine, project
     assert not shared.exists()
     assert run("disable", "claude", "--project", str(project), "--shared").code == 1
     assert json.loads(shared.read_text()) == {"env": {"ARIZE_TRACE_ENABLED": "false"}}
+
+
+def test_a_file_that_git_would_commit_is_told_of(run: CommandLine, project: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(project)], check=True, env=run.environ)
+    words = ("claude", "--project", str(project))
+    assert "git does not ignore it" in run("enable", *words).err
+    (project / ".git" / "info" / "exclude").write_text("settings.local.json\n")
+    assert "git does not ignore it" not in run("disable", *words).err
+    assert "git does not ignore it" not in run("disable", *words, "--shared").err
 
 
 def test_it_says_what_comes_before_it(run: CommandLine, project: Path) -> None:

@@ -139,6 +139,8 @@ def _turn_one(
         edited = scoping.put(at, enabled, home, is_so_without=without)
         done = "says so now" if edited.changed else "did not have to change"
         talk(f"{agent.title}: tracing {_word(enabled)} {_where(project)}; {at.path} {done}.")
+        if edited.changed and project is not None and not shared and _git_sees(edge, at.path):
+            talk(f"  git does not ignore it: add {at.path.name} to .git/info/exclude")
     settings = scoping.in_force(agent, edge.environ, home, project)
     for line in _what_holds(agent, settings, at, project):
         talk(line)
@@ -150,6 +152,26 @@ def _turn_one(
     if settings.untraced:
         raise ConfigError("HARNESS_UNTRACED is set here and comes before all else: unset it")
     talk(f"So it is still {_word(not enabled)}: change it there.")
+    return False
+
+
+def _git_sees(edge: Edge, path: Path) -> bool:
+    """Whether a file that is its user's own could be committed by mistake."""
+    import subprocess
+    from contextlib import suppress
+
+    safely = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+    with suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            ["git", *safely, "check-ignore", "--quiet", str(path)],
+            cwd=path.parent,
+            env=dict(edge.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=1,
+            check=False,
+        )
+        return done.returncode == 1
     return False
 
 
