@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +22,9 @@ class Terminal:
     def __init__(self, command: str, folder: Path, environ: Mapping[str, str]) -> None:
         if shutil.which("tmux") is None:
             pytest.fail("tmux is not here: install it (apt-get install tmux)")
-        self._tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
-        self._done = folder / "exit-code"
+        own = Path(tempfile.mkdtemp(prefix="terminal-"))
+        self._tmux = ["tmux", "-S", str(own / "socket"), "-f", "/dev/null"]
+        self._done, self._own = own / "exit-code", own
         line = f"{command}; echo $? > {shlex.quote(str(self._done))}; exec sleep 60"
         env = {"TERM": "xterm-256color", "LANG": "C.UTF-8", **environ}
         size = ("-x", "110", "-y", "50")
@@ -34,6 +36,7 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)
+        shutil.rmtree(self._own)
 
     @property
     def screen(self) -> str:

@@ -7,6 +7,7 @@ import os
 import shlex
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,7 @@ class User:
         return "\n".join(line for line in lines if not line.startswith("# "))
 
     def files(self) -> list[str]:
-        found = (str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
-        return sorted(name for name in found if name not in ("tmux", "exit-code"))
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
 
 
 @pytest.fixture
@@ -84,15 +84,20 @@ def test_this_machine_only_is_the_default_for_claude_code(user: User) -> None:
 
 
 def test_ax_for_codex_with_a_wrong_key_corrected(user: User) -> None:
+    typed_ahead = threading.Event()
+
     def answer(received: Received) -> Reply:
+        typed_ahead.wait(20)
         right = received.headers["authorization"] == KEY
         return OK if right else Reply(401, b"no", "text/plain")
 
     with OtlpHttpStub(answer) as stub, user.setup("codex") as terminal:
         terminal.answer("1/6", "Down", "Enter")
-        terminal.answer("API key", "Enter", text="ak-wrong")
+        terminal.answer("2/6  API key", "Enter", text="ak-wrong")
         terminal.answer("Space ID", "Enter", text="U3Bh")
         terminal.answer("3/6  OTLP endpoint", "Enter", text=stub.base_url)
+        terminal.answer("Asking Arize AX", text="typed ahead")
+        typed_ahead.set()
         terminal.answer("does not accept the credentials (401)", "Enter")
         terminal.answer("API key (hidden; blank: the one that is there)", "Enter", text=KEY)
         # The space and the endpoint stay.
@@ -105,7 +110,7 @@ def test_ax_for_codex_with_a_wrong_key_corrected(user: User) -> None:
         terminal.answer("Write this?", "Enter")
         screen = terminal.expect("/hooks")
         assert terminal.exit_code() == 0
-    assert KEY not in screen and "ak-wrong" not in screen
+    assert [typed for typed in (KEY, "ak-wrong", "ahead") if typed in screen] == []
     assert "API key       ********" in screen
     assert user.written() == (
         f"destinations:\n  ax:\n    endpoint: {stub.base_url}\n    api_key: {KEY}\n"
@@ -129,7 +134,6 @@ def test_phoenix_for_cursor_and_a_second_agent_that_reuses_it(user: User) -> Non
             terminal.answer("Write this?", "Enter")
             assert terminal.exit_code() == 0
         first = user.written()
-        (user.folder / "exit-code").unlink()
         # At the end of a pipe, as under `curl … | bash`; what it prints goes to a file.
         script = f"{HARNESS} setup codex --json > out.json\necho the script goes on\n"
         (user.folder / "script").write_text(script)
@@ -155,8 +159,7 @@ def test_an_endpoint_where_nobody_is_can_be_kept(user: User) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         where = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with user.setup("codex", "--no-register") as terminal:
-            terminal.answer("1/6", "Up", "Enter")
+        with user.setup("codex", "--no-register", "--backend", "otlp") as terminal:
             terminal.answer("OTLP endpoint", "Enter", text="nonsense here")
             terminal.expect("It may be")
             terminal.press("C-u")
@@ -179,14 +182,13 @@ def test_an_endpoint_where_nobody_is_can_be_kept(user: User) -> None:
 
 
 def test_ctrl_c_leaves_everything_as_it_was(user: User) -> None:
-    with user.setup("claude") as terminal:
+    with user.runs(f"{HARNESS} setup claude; echo exit code $?; stty -a | tr ' ' ,") as terminal:
         terminal.answer("1/6", "Enter")
         content(terminal)
         terminal.answer("Where shall this be kept?", "Enter")
         terminal.answer("Register the hooks", "Enter")
         terminal.answer("Write this?", "C-c")
-        terminal.expect("Nothing was written.")
-        assert terminal.exit_code() == 1
+        terminal.expect("Nothing was written.", "exit code 1", ",echo,", ",icanon,")
     assert user.files() == []
 
 

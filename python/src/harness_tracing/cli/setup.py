@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, cast
 
 import click
 
@@ -15,7 +15,7 @@ from harness_tracing.errors import ConfigError, TracerError
 
 if TYPE_CHECKING:
     from harness_tracing.agents.base import Agent
-    from harness_tracing.setup.answers import Access, Answers, Checked
+    from harness_tracing.setup.answers import Access, Answers, Backend, Checked
     from harness_tracing.setup.apply import Edit, Plan, Situation
     from harness_tracing.setup.earlier import Earlier
     from harness_tracing.setup.terminal import TerminalAsker
@@ -30,7 +30,7 @@ _CANCELLED = "Nothing was written."
 @click.option(
     "--backend",
     type=click.Choice(["local", "ax", "phoenix", "otlp"]),
-    help="With --yes: where sessions go; else what the environment or config.yaml names.",
+    help="Where sessions go; with --yes the default is what the environment or config.yaml names.",
 )
 @click.option(
     "--to",
@@ -77,12 +77,12 @@ def setup(
         run = _Run(edge, context, agent, register, as_json)
         run.without_asking(backend, where, import_, check)
         return
-    _check_usage(backend, where, import_)
+    _check_usage(where, import_)
     from harness_tracing.setup.terminal import NoTerminalError, opened
 
     try:
         with opened(edge.environ) as ask:
-            _Run(edge, context, agent, register, as_json).asking(ask, check)
+            _Run(edge, context, agent, register, as_json).asking(ask, backend, check)
     except NoTerminalError:
         raise click.UsageError(
             "There is no terminal to ask in. With --yes the answers are taken from environment"
@@ -92,12 +92,10 @@ def setup(
         raise click.ClickException(f"Stopped. {_CANCELLED}") from None
 
 
-def _check_usage(backend: Optional[str], where: str, import_: bool) -> None:
-    for option, given in (("--backend", backend), ("--import", import_)):
+def _check_usage(where: str, import_: bool) -> None:
+    for option, given in (("--import", import_), ("--to", where != "config")):
         if given:
             raise click.UsageError(f"{option} goes with --yes; without it you are asked.")
-    if where != "config":
-        raise click.UsageError("--to goes with --yes; without it you are asked.")
 
 
 class _Run:
@@ -161,7 +159,7 @@ class _Run:
 
     # --- asking
 
-    def asking(self, ask: TerminalAsker, check: bool) -> None:
+    def asking(self, ask: TerminalAsker, backend: Optional[str], check: bool) -> None:
         """Ask, show, write."""
         from harness_tracing.setup.apply import planned
         from harness_tracing.setup.wizard import Wizard
@@ -179,7 +177,9 @@ class _Run:
             self._checked = self._check(now, access)
             return self._checked
 
-        answers, where = Wizard(ask, now.present(), checking if check else None).answers()
+        chosen = cast("Optional[Backend]", backend)
+        wizard = Wizard(ask, now.present(), checking if check else None, chosen)
+        answers, where = wizard.answers()
         plan = planned(now, answers, where)
         agent = self._unregistered() if self._register else None
         if agent is not None and not ask.confirm(f"Register the hooks with {agent.title}?"):

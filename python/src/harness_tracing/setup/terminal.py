@@ -125,4 +125,20 @@ def _streams(stack: ExitStack) -> Sequence[Any]:
         raise NoTerminalError from None
     if os.tcgetpgrp(reading.fileno()) != os.getpgrp():
         raise NoTerminalError  # in the background reading would only stop us
+    stack.enter_context(_silent(reading.fileno()))
     return reading, writing
+
+
+@contextmanager
+def _silent(descriptor: int) -> Iterator[None]:
+    """The terminal itself echoes nothing: a key may be pasted before it is asked for."""
+    import termios
+
+    before = termios.tcgetattr(descriptor)
+    silent = list(before)
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

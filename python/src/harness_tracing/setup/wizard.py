@@ -79,17 +79,18 @@ Check = Callable[[Access], Checked]
 
 @dataclass(frozen=True)
 class Wizard:
-    """One run through the questions."""
+    """One run through the questions. `backend` answers the first of them beforehand."""
 
     ask: Asker
     present: Present
     check: Optional[Check]
+    backend: Optional[Backend] = None
 
     def answers(self) -> tuple[Answers, Where]:
         """Everything, and where it is to be written."""
-        if self.present.configured and self._reuse():
+        if self.backend is None and self.present.configured and self._reuse():
             return Answers(project=self._project("")), "config"
-        access = self._access()
+        access = self._access(self.backend or self._asked_backend())
         keep = self._keep(access)
         project = self._project("4/6  ")
         content = self._content()
@@ -106,9 +107,8 @@ class Wizard:
 
     # --- backend, credentials, endpoint
 
-    def _access(self) -> Access:
-        """The backend and how it is reached, until it answers or is to be kept as it is."""
-        backend = self._backend()
+    def _access(self, backend: Backend) -> Access:
+        """How the backend is reached, until it answers or is to be kept as it is."""
         access = self._credentials(backend, self._known(backend))
         while backend != "local" and self.check is not None:
             self.ask.say(f"Asking {BACKENDS[backend]} …", "dim")
@@ -122,11 +122,11 @@ class Wizard:
             if said == "keep":
                 break
             if said == "other":
-                return self._access()
+                return self._access(self._asked_backend())
             access = self._credentials(backend, access)
         return access
 
-    def _backend(self) -> Backend:
+    def _asked_backend(self) -> Backend:
         choices = {name: f"{title}: {_ABOUT[name]}" for name, title in BACKENDS.items()}
         now = next((each for each in self.present.destinations if each in BACKENDS), "local")
         said = self.ask.select(
