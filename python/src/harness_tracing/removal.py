@@ -51,10 +51,11 @@ def unregister(home: Home, env: Mapping[str, str]) -> Unregistered:
             _hooks_out: home.registrations / agent.name,
             _switches_out: home.scopes,
             _variables_out: home.variables,
-            _skills_out: home.skills,
         }
-        # What was put in last has to come out first, where several stand in one file.
-        for edit in sorted(edits, key=lambda each: _newest(edits[each]), reverse=True):
+        # What was put in last has to come out first, where several stand in one file. Skills
+        # before all: a folder that was made for hooks has to be empty to go.
+        in_order = sorted(edits, key=lambda each: _newest(edits[each]), reverse=True)
+        for edit in (_skills_out, *in_order):
             try:
                 for outcome in edit(agent, home, env):
                     changed += [outcome.path] if outcome.changed else []
