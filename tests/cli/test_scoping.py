@@ -88,6 +88,41 @@ def test_what_changed_meanwhile_stays_when_it_is_taken_back(run: CommandLine) ->
     assert settings_of(run).read_text() == '{\n  "model": "sonnet"\n}\n'
 
 
+def test_on_again_takes_only_our_setting_from_a_file_that_changed(run: CommandLine) -> None:
+    settings_of(run).parent.mkdir()
+    settings_of(run).write_text('{\n  "model": "opus"\n}\n')
+    run("disable", "claude")
+    settings_of(run).write_text(settings_of(run).read_text().replace("opus", "sonnet"))
+    run("enable", "claude")
+    assert settings_of(run).read_text() == '{\n  "model": "sonnet"\n}\n'
+
+
+def test_what_was_there_first_comes_back_after_changes_of_both(
+    run: CommandLine, project: Path
+) -> None:
+    file, words = local_of(project), ("claude", "--project", str(project))
+    file.parent.mkdir()
+    file.write_text('{\n  "model": "opus"\n}\n')
+    run("enable", *words)
+    file.write_text(file.read_text().replace("opus", "sonnet"))
+    run("disable", *words)
+    assert json.loads(file.read_text())["env"] == {"ARIZE_TRACE_ENABLED": "false"}
+    run("disable", *words, "--undo")
+    assert file.read_text() == '{\n  "model": "sonnet"\n}\n'
+
+
+def test_with_hooks_in_the_same_file_either_goes_first(run: CommandLine) -> None:
+    before = b'{\n  "model": "opus" ,\n  "z": [1,2 ]}\n'
+    settings_of(run).parent.mkdir()
+    settings_of(run).write_bytes(before)
+    run("install", "claude")
+    run("disable", "claude")
+    run("uninstall", "claude")
+    assert b"capture.sh" not in settings_of(run).read_bytes()
+    run("enable", "claude")
+    assert settings_of(run).read_bytes() == before
+
+
 def test_a_value_of_the_users_own_comes_back(run: CommandLine) -> None:
     file = run.folder / ".codex" / "arize-env.sh"
     file.parent.mkdir()

@@ -114,27 +114,41 @@ def put(at: Place, enabled: bool, home: Home, *, is_so_without: bool = False) ->
     content = user_files.read(at.path)
     text = user_files.decode(content or b"", at.path)
     record = _Record.read(home, at.path)
-    if record is not None and record.is_untouched(content):
-        before = at.says(user_files.decode(record.before, at.path))
-        if before == _word(enabled) or (before is None and is_so_without):
-            return undo(at, home)
+    said = _said_before(at, record)
+    if record is not None and (said == _word(enabled) or (said is None and is_so_without)):
+        return undo(at, home)
     if at.says(text) == _word(enabled) or (at.says(text) is None and is_so_without):
         return Edited(at.path, False)
     written = user_files.encode(at.edited(text, enabled), content or b"")
     user_files.check_writable(at.path)
-    base = record if record is not None and record.is_untouched(content) else None
+    before = content or b""
+    if record is not None and record.is_untouched(content):
+        before = record.before
+    elif record is not None:
+        before = user_files.encode(at.edited(text, _switch(said)), before)
     _Record(
         path=str(at.path),
         agent=at.agent.name,
         of_project=at.of_project,
-        existed=base.existed if base else content is not None,
-        made_folder=base.made_folder if base else _is_ours(at.path.parent, home),
+        existed=record.existed if record else content is not None,
+        made_folder=record.made_folder if record else _is_ours(at.path.parent, home),
         written=user_files.digest(written),
-        before=base.before if base else content or b"",
+        before=before,
     ).write(home)
     mode = _OF_PROJECT if at.of_project else _PRIVATE
     user_files.write(at.path, written, fresh_mode=mode)
     return Edited(at.path, True)
+
+
+def _said_before(at: Place, record: Optional[_Record]) -> Optional[str]:
+    """What the file said before we changed it for the first time."""
+    if record is None:
+        return None
+    return at.says(user_files.decode(record.before, at.path))
+
+
+def _switch(said: Optional[str]) -> Optional[bool]:
+    return None if said is None else said == "true"
 
 
 def _is_ours(folder: Path, home: Home) -> bool:
@@ -151,8 +165,7 @@ def undo(at: Place, home: Home) -> Edited:
         return Edited(at.path, False)
     restored: Optional[bytes] = record.before if record.existed else None
     if not record.is_untouched(content):
-        before = at.says(user_files.decode(record.before, at.path))
-        value = None if before is None else before == "true"
+        value = _switch(_said_before(at, record))
         text = at.edited(user_files.decode(content, at.path), value)
         empty = not record.existed and not text.strip("{} \t\r\n")
         restored = None if empty else user_files.encode(text, content)
