@@ -55,7 +55,8 @@ def test_an_answer_that_never_comes_is_told_in_time() -> None:
     with OtlpHttpStub([HANG]) as stub:
         checked = ask(destination(stub.url), 0.3)
     assert not checked.ok
-    assert "no whole answer within 0.3 s" in checked.message
+    # Which of the two time limits is noticed first is chance.
+    assert "within 0.3 s" in checked.message or "in time" in checked.message
 
 
 def test_a_phoenix_is_known_by_its_own_answer() -> None:
