@@ -16,5 +16,6 @@ def test_from_nothing_to_a_traced_session_and_back(bare_home: Home, model: Scrip
     session_id = here.session("Add SAVE25. [[tool_cycle]]")
     traced(here.tracer, model, session_id)
     here.tracer.run("doctor")
+    assert "were registered already" in here.tracer.run("update").stderr
     here.install_sh("uninstall", "--all", "--yes", "--delete-store")
     here.check_gone()
