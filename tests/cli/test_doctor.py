@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import harness_tracing
+from harness_tracing import config
 from harness_tracing.destinations import Target
 from harness_tracing.doctor import Place, files
 from harness_tracing.store import Store
@@ -265,14 +267,78 @@ def test_what_nobody_works_on_is_found_by_its_size(run: CommandLine) -> None:
     with (folder / "Stop.1.2").open("wb") as file:
         file.truncate(70_000_000)
     told = [each["message"] for each in problems(run) if each["check"] == "spool"]
-    assert any("1 event that nobody works on take 70 MB" in each for each in told)
+    assert any("1 event that nobody works on: 70 MB" in each for each in told)
 
 
 def test_dropped_events_are_found(run: CommandLine) -> None:
     folder = run.home.spool / "codex" / "s1"
     folder.mkdir(parents=True, mode=0o700)
     (folder / "worker.dropped").write_text("7\n")
-    assert "7 events were dropped" in problem(run, "spool")["message"]
+    assert "7 events dropped" in problem(run, "spool")["message"]
+
+
+def test_a_full_disk_is_found(tmp_path: Path) -> None:
+    place = Place({"HOME": str(tmp_path)}, time.time_ns(), free_bytes=lambda path: 12_000_000)
+    told = [each for each in files.check_store(place) if not each.ok]
+    assert told[0].message == "12 MB are free on its disk" and "prune" in told[0].remedy
+
+
+def test_an_interrupted_bootstrap_is_found(run: CommandLine) -> None:
+    run.home.bootstrap.mkdir(parents=True)
+    (run.home.bootstrap / "state.json").write_text('{"state": "building"}')
+    assert problem(run, "installation")["message"] == "it was interrupted"
+
+
+def test_a_store_of_a_newer_version_is_found(traced: CommandLine) -> None:
+    connection = sqlite3.connect(traced.home.store)
+    connection.execute("PRAGMA user_version = 99000")
+    connection.close()
+    assert "newer" in problem(traced, "store")["message"]
+
+
+def test_events_that_cannot_be_taken_up_are_found(run: CommandLine) -> None:
+    folder = run.home.spool / "codex" / "s1"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "Stop.1.2").write_text('{"session_id": "s1"}')
+    os.utime(folder / "Stop.1.2", (time.time() - 300,) * 2)
+    run.home.config.write_text("destinations: 7\n")
+    run.home.config.chmod(0o600)
+    found = {each["check"]: each for each in problems(run)}
+    assert "1 event waiting for 5 m" in found["spool"]["message"]
+    assert "harness flush --wait" in found["spool"]["remedy"]
+    run.home.config.write_text("project: p\n")
+    assert run("doctor", "--fix").code == 0
+    assert not list(folder.glob("Stop*"))
+
+
+def test_a_paused_backend_is_found(traced: CommandLine, stub: OtlpHttpStub) -> None:
+    traced.environ.update(PHOENIX_ENDPOINT=stub.base_url, PHOENIX_API_KEY=KEY)
+    target = Target("phoenix", f"{stub.base_url}/v1/traces", "order-pricing")
+    (destination,) = config.load(traced.environ).destinations
+    with Store.open(traced.home.store) as store:
+        store.outbox.add(store.final_turns(), [target], time.time_ns())
+        (account,) = store.outbox.accounts()
+        store.outbox.pause(account, destination.fingerprint, "answered 401", time.time_ns())
+    found = problem(traced, "destinations")
+    assert "paused: it refused the credentials" in found["message"]
+    assert "PHOENIX_API_KEY" in found["remedy"]
+
+
+def test_spans_that_were_not_taken_are_found(traced: CommandLine) -> None:
+    with OtlpHttpStub([Reply(400, b"no")]) as stub:
+        traced.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = stub.base_url
+        traced("outbox", "add", "--destination", "otlp", "--all")
+        traced("flush", "--wait", "--timeout", "5")
+        found = problem(traced, "destinations")
+    assert "it would not take" in found["message"] and "outbox retry" in found["remedy"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_user_is_found(run: CommandLine) -> None:
+    run.home.root.mkdir(parents=True, mode=0o700)
+    run.home.logs.mkdir(mode=0o700)
+    os.chown(run.home.logs, 1, 1)
+    assert "belongs to another user" in problem(run, "permissions")["message"]
 
 
 # --- mending

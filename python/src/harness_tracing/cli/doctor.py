@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,32 +37,40 @@ def doctor(edge: Edge, as_json: bool, fix: bool) -> None:
         talk(str(error))
     findings, mended = list(doctors.examine(place)), []
     if fix:
-        for done in doctors.mend(findings):
-            mended.append(done)
-            talk(done)
+        mended = _mend(findings)
         # What was found before is looked at afresh.
-        place = doctors.Place(edge.environ, edge.now_ns())
-        findings = list(doctors.examine(place))
+        findings = list(doctors.examine(doctors.Place(edge.environ, edge.now_ns())))
     problems = sum(not finding.ok for _, finding in findings)
     if as_json:
-        checks = [
-            {
-                "check": check,
-                "subject": finding.subject,
-                "ok": finding.ok,
-                "level": finding.level,
-                "message": finding.message,
-                "remedy": finding.remedy or None,
-            }
-            for check, finding in findings
-        ]
         home = str(place.home.root)
-        report = {"ok": not problems, "version": __version__, "home": home, "checks": checks}
+        report: dict[str, Any] = {"ok": not problems, "version": __version__, "home": home}
+        report["checks"] = [_of_finding(check, finding) for check, finding in findings]
         print_json({**report, "mended": mended} if fix else report)
     else:
         _print(findings, problems)
     if problems:
         raise SystemExit(1)
+
+
+def _mend(findings: list[tuple[str, Finding]]) -> list[str]:
+    from harness_tracing import doctor as doctors
+
+    done = []
+    for sentence in doctors.mend(findings):
+        done.append(sentence)
+        talk(sentence)
+    return done
+
+
+def _of_finding(check: str, finding: Finding) -> dict[str, Any]:
+    return {
+        "check": check,
+        "subject": finding.subject,
+        "ok": finding.ok,
+        "level": finding.level,
+        "message": finding.message,
+        "remedy": finding.remedy or None,
+    }
 
 
 def _print(findings: list[tuple[str, Finding]], problems: int) -> None:

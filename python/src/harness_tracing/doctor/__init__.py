@@ -4,6 +4,7 @@ to do; whoever adds one writes a function of a `Place` and names it in `checks`.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,12 +46,14 @@ class Finding:
 class Place:
     """What checks look at: an environment, and what follows from it.
 
-    `network` tells the type of a network file system that a path lies on.
+    `network` tells the type of a network file system that a path lies on, `free_bytes` the room
+    on its disk.
     """
 
     env: Mapping[str, str]
     now_ns: int
     network: Callable[[Path], Optional[str]] = network_type
+    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
 
     @cached_property
     def home(self) -> Home:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -101,7 +100,7 @@ def check_store(place: Place) -> Iterator[Finding]:
             f"lies on a network file system ({network}): the store will be slow there",
             "ARIZE_HARNESS_HOME may name a local folder instead",
         )
-    free = shutil.disk_usage(folder).free
+    free = place.free_bytes(folder)
     if free < _LEAST_FREE_BYTES:
         remedy = "free some space; `harness prune --older-than 30d` makes room in the store"
         yield Finding(str(folder), False, f"{free // _MEGABYTE} MB are free on its disk", remedy)
@@ -146,7 +145,7 @@ def _session(
         yield Finding(
             subject,
             False,
-            f"{plural(lost, 'event')} were dropped: the spool outgrew its cap",
+            f"{plural(lost, 'event')} dropped: the spool outgrew its cap",
             "`harness flush --wait` stores the rest, with a note of what is missing",
             _sweep(place),
         )
@@ -157,7 +156,7 @@ def _session(
         yield Finding(
             subject,
             False,
-            f"{count} wait, and this version knows no agent of that name",
+            f"{count} waiting: this version knows no agent of that name",
             "use the newest `harness`",
         )
         return
@@ -167,7 +166,7 @@ def _session(
         yield Finding(
             subject,
             False,
-            f"{count} have waited for {duration(age_ns)} and no worker is there",
+            f"{count} waiting for {duration(age_ns)}, and no worker is there",
             f"`harness flush --wait` takes them up or says why not; see {log}",
             _sweep(place),
         )
@@ -200,7 +199,7 @@ def _orphans(place: Place, files: list[spool.SpoolFile]) -> Iterator[Finding]:
         yield Finding(
             str(place.home.spool),
             False,
-            f"{plural(len(files), 'event')} that nobody works on take {size // _MEGABYTE} MB;"
+            f"{plural(len(files), 'event')} that nobody works on: {size // _MEGABYTE} MB;"
             f" from {spool.ORPHAN_CAP_BYTES // _MEGABYTE} MB on the oldest are dropped",
             "`harness flush --wait` takes them up or says why not",
             _sweep(place),
