@@ -22,7 +22,8 @@ PACKAGE = Path(harness_tracing.__file__).resolve().parent
 REAL_PYTHON = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
 NEEDED = "errors.py bootstrap.py environments.py interpreters.py locks.py paths.py capture".split()
 TOOLS = (
-    "basename bash cat cp curl date dirname find git grep gzip head mkdir mv rm rmdir sh tar touch uname"
+    "basename bash cat cp curl date dirname find git grep gzip head mkdir mv rm rmdir sh tar"
+    " touch uname"
 ).split()
 CLI = """
 import os, sys
