@@ -316,6 +316,15 @@ def test_uninstalling_where_nothing_is(machine: Machine) -> None:
     golden.check("install/nothing-to-uninstall", machine.text(machine.run("uninstall")))
 
 
+def test_uninstalling_what_no_longer_starts(machine: Machine) -> None:
+    machine.home.bin.mkdir(parents=True)
+    (machine.home.bin / "harness").write_text("#!/bin/sh\nexit 1\n")
+    (machine.home.bin / "harness").chmod(0o755)
+    done = machine.run("uninstall", "--yes")
+    assert done.returncode == 1
+    golden.check("install/nothing-that-starts", machine.text(done))
+
+
 def test_help_names_every_option(machine: Machine) -> None:
     done = machine.run("--help")
     assert (done.returncode, done.stderr) == (0, "")
