@@ -377,14 +377,23 @@ def project_rows(connection: sqlite3.Connection) -> list[ProjectRow]:
 
 def agent_rows(connection: sqlite3.Connection) -> list[AgentRow]:
     """Every agent that has sessions, by name."""
+    counted = connection.execute("SELECT agent, count(*) FROM sessions GROUP BY agent ORDER BY 1")
     return [
-        AgentRow(*row)
-        for row in connection.execute(
-            "SELECT agent, count(*), max(CASE WHEN"
-            " json_extract(CAST(body AS TEXT), '$.pid') IS NOT NULL THEN last_event_ns END)"
-            " FROM sessions GROUP BY agent ORDER BY 1"
-        )
+        AgentRow(agent, sessions, _last_captured_ns(connection, agent))
+        for agent, sessions in counted.fetchall()
     ]
+
+
+def _last_captured_ns(connection: sqlite3.Connection, agent: str) -> Optional[int]:
+    latest_first = connection.execute(
+        "SELECT last_event_ns, body FROM sessions WHERE agent = ? AND last_event_ns IS NOT NULL"
+        " ORDER BY last_event_ns DESC",
+        (agent,),
+    )
+    for last_event_ns, body in latest_first:
+        if codec.decode_session(body).pid is not None:
+            return int(last_event_ns)
+    return None
 
 
 def open_sessions(connection: sqlite3.Connection) -> list[Session]:
