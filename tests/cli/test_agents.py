@@ -42,11 +42,31 @@ def test_every_agent_of_the_registry_has_a_row(user: CommandLine) -> None:
     assert all(each["registered"] == [] and each["last_event_at"] is None for each in rows)
 
 
-def test_program_and_version_are_found(user: CommandLine) -> None:
+def test_a_program_is_found(user: CommandLine) -> None:
     path = program(user, "claude", "2.1.330 (Claude Code)")
     found = row(user, "claude-code")
     assert (found["program"], found["found"]) == (str(path), str(path))
-    assert found["version"] == "2.1.330 (Claude Code)"
+
+
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [
+        ("2.1.330 (Claude Code)", "2.1.330"),
+        ("codex-cli 0.169.0", "0.169.0"),
+        ("codex-cli 0.170.0-alpha.3", "0.170.0-alpha.3"),
+        ("built by hand", "built by hand"),
+    ],
+)
+def test_a_version_is_the_number_alone(user: CommandLine, says: str, version: str) -> None:
+    program(user, "codex", says)
+    assert row(user, "codex")["version"] == version
+
+
+def test_an_agent_without_hooks_is_not_said_to_be_traced(user: CommandLine) -> None:
+    user("install", "claude")
+    assert row(user, "claude-code")["tracing"] == "tracing"
+    assert row(user, "codex")["tracing"] == "not registered"
+    assert user("agents").out.count("here: tracing") == 1
 
 
 def test_without_a_program_its_folder_is_found(user: CommandLine) -> None:

@@ -157,7 +157,8 @@ def test_the_agents_version_is_held_against_what_we_know(
 ) -> None:
     program(user, "claude", says)
     user("install", "claude")
-    assert message in [each["message"] for each in told(user, "agents", level)]
+    found = {each["subject"]: each["message"] for each in told(user, "agents", level)}
+    assert found[f"Claude Code {says.split()[0]}"] == message
 
 
 # --- firing

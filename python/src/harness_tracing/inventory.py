@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from harness_tracing.store import Store
 from harness_tracing.surroundings import settings_here, tracing
 
 VERSION_TIMEOUT_S = 20
+_VERSION_NUMBER = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
 How = Literal["settings file", "project", "plugin"]
 
 
@@ -44,7 +46,8 @@ class AgentHere:
     """An agent on this machine. `program` and `version` are None where nobody answers.
 
     `found` is by what it was found: its program, or its folder in the user's home. `tracing` is
-    what `harness status` says. `trust` is None for agents that run every hook.
+    what `harness status` says, or that nothing is registered. `trust` is None for agents that
+    run every hook.
     """
 
     agent: Agent
@@ -94,7 +97,7 @@ def is_here(agent: Agent, env: Mapping[str, str]) -> bool:
 
 
 def version_of(agent: Agent, env: Mapping[str, str]) -> Optional[str]:
-    """What the agent says of its version; None when nobody answers."""
+    """The number that the agent says, else its first line; None when nobody answers."""
     words = agent.version_command or (agent.program, "--version")
     program = shutil.which(words[0], path=env.get("PATH", "")) if words[0] else None
     if program is None:
@@ -112,7 +115,10 @@ def version_of(agent: Agent, env: Mapping[str, str]) -> Optional[str]:
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
     first = done.stdout.strip().split("\n")[0].strip()
-    return first if done.returncode == 0 and first else None
+    if done.returncode or not first:
+        return None
+    number = _VERSION_NUMBER.search(first)
+    return number[0] if number else first
 
 
 def look(env: Mapping[str, str], home: Home, *, versions: bool = True) -> list[AgentHere]:
@@ -146,6 +152,7 @@ def _look_at(
     found = program or (folder if agent.folder and folder.is_dir() else None)
     sessions, last_ns = seen or (0, None)
     registered = tuple(registrations(agent, env, home))
+    on = settings.enabled and not settings.untraced
     return AgentHere(
         agent=agent,
         found=found,
@@ -153,8 +160,8 @@ def _look_at(
         version=version,
         registered=registered,
         trust=agent.trust(machine(env, home, agent)) if agent.trust and registered else None,
-        tracing=tracing(settings),
-        enabled=settings.enabled and not settings.untraced,
+        tracing=tracing(settings) if registered or not on else "not registered",
+        enabled=on,
         last_event_ns=max(filter(None, (last_ns, _last_captured_ns(home, agent))), default=None),
         sessions=sessions,
     )
