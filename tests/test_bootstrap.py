@@ -25,6 +25,7 @@ import pytest
 
 import harness_tracing
 from harness_tracing import bootstrap
+from harness_tracing.environments import python_of, write_launcher
 from harness_tracing.errors import BootstrapError
 from harness_tracing.interpreters import interpreters
 from harness_tracing.paths import Home
@@ -447,6 +448,17 @@ def test_the_real_package(tmp_path: Path) -> None:
     assert str(home.current / "bin" / "python") in line
     capture = home.current / "package" / "harness_tracing" / "capture" / "capture.sh"
     assert str(capture) in line, "a path that later versions have as well"
+
+
+def test_the_command_says_what_to_do_when_its_python_is_gone(tmp_path: Path) -> None:
+    environment = tmp_path / "environment of 'mine'"
+    python_of(environment).parent.mkdir(parents=True)
+    python_of(environment).symlink_to(tmp_path / "uninstalled")
+    write_launcher(tmp_path / "bin", environment)
+    done = subprocess.run([str(tmp_path / "bin" / "harness")], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{python_of(environment)} is not there any more" in done.stderr
+    assert "run install.sh again" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")

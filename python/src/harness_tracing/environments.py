@@ -59,6 +59,16 @@ def starts(environment: Path, environ: Mapping[str, str]) -> bool:
     return output([str(python_of(environment)), "-I", "-c", SELF_CHECK], environ) is not None
 
 
+_LAUNCHER = """\
+#!/bin/sh
+python={python}
+if ! [ -x "$python" ]; then
+    echo "harness: $python is not there any more. To install it anew: run install.sh again," \\
+        "or start an agent that has our plugin." >&2
+    exit 1
+fi
+exec "$python" -I -c {launch} "$@"
+"""
 BOOTSTRAP = """\
 # Starts the bootstrap of the installed version; before there is one, that of the installer.
 for package in "$1/current/package/harness_tracing" {}; do
@@ -202,8 +212,8 @@ def write_launcher(folder: Path, environment: Path) -> None:
     if sys.platform == "win32":
         line = f'@"{python}" -I -c "{LAUNCH}" %*\r\n'
         write_whole(folder / "harness.cmd", line)
-    line = f'exec {shlex.quote(python)} -I -c {shlex.quote(LAUNCH)} "$@"\n'
-    write_whole(folder / "harness", "#!/bin/sh\n" + line, mode=0o755)
+    script = _LAUNCHER.format(python=shlex.quote(python), launch=shlex.quote(LAUNCH))
+    write_whole(folder / "harness", script, mode=0o755)
 
 
 def write_capture(folder: Path, package: Path) -> None:
