@@ -179,3 +179,9 @@ def test_a_broken_file_can_be_mended(configured: CommandLine) -> None:
 @pytest.mark.parametrize("name", keys.every_name())
 def test_every_name_is_found_by_itself(name: str) -> None:
     assert keys.find(name).name == name
+
+
+def test_a_key_of_blanks_alone_is_refused_as_empty(run: CommandLine) -> None:
+    ran = run("config", "set", "destinations.ax.api_key", "  ")
+    assert ran.code == 1
+    assert "it may be any text but an empty one" in ran.err
