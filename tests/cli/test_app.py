@@ -13,8 +13,11 @@ import harness_tracing
 from tests.cli.conftest import CommandLine
 
 COMMANDS = [
+    ["agents"],
     ["bootstrap"],
+    ["disable"],
     ["doctor"],
+    ["enable"],
     ["exec"],
     ["flush"],
     ["hook-command"],
@@ -78,6 +81,10 @@ def test_the_version_is_the_packages(run: CommandLine) -> None:
         ["outbox", "add", "--destination", "ax"],
         ["outbox", "add", "--destination", "ax", "--all", "--project", "p"],
         ["status", "--agent", "nonsense"],
+        ["enable", "nonsense"],
+        ["enable", "claude", "--shared"],
+        ["disable", "claude", "--user", "--project", "."],
+        ["disable", "claude", "--project", "/no/such/folder"],
     ],
     ids=" ".join,
 )

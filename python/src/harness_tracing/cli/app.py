@@ -10,20 +10,29 @@ import click
 from harness_tracing.errors import TracerError
 
 _COMMANDS = {
+    "agents": ("harness_tracing.cli.agents", "agents"),
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
+    "disable": ("harness_tracing.cli.scoping", "disable"),
+    "config": ("harness_tracing.cli.config", "config_"),
     "doctor": ("harness_tracing.cli.doctor", "doctor"),
+    "enable": ("harness_tracing.cli.scoping", "enable"),
     "exec": ("harness_tracing.cli.exec", "exec_"),
+    "extra": ("harness_tracing.cli.updating", "extra"),
     "flush": ("harness_tracing.cli.flush", "flush"),
     "hook-command": ("harness_tracing.cli.installation", "hook_command"),
     "import": ("harness_tracing.cli.history", "import_"),
     "install": ("harness_tracing.cli.registration", "install"),
     "outbox": ("harness_tracing.cli.outbox", "outbox"),
+    "plugin-path": ("harness_tracing.cli.plugin_path", "plugin_path"),
     "projects": ("harness_tracing.cli.projects", "projects"),
     "prune": ("harness_tracing.cli.sessions", "prune"),
+    "setup": ("harness_tracing.cli.setup", "setup"),
     "sessions": ("harness_tracing.cli.sessions", "sessions"),
+    "skills": ("harness_tracing.cli.skills", "skills"),
     "spans": ("harness_tracing.cli.spans", "spans"),
     "status": ("harness_tracing.cli.status", "status"),
-    "uninstall": ("harness_tracing.cli.registration", "uninstall"),
+    "uninstall": ("harness_tracing.cli.removal", "uninstall"),
+    "update": ("harness_tracing.cli.updating", "update"),
 }
 
 

@@ -14,7 +14,7 @@ from harness_tracing.store.database import explained, open_database, snapshot, t
 from harness_tracing.store.enqueue import enqueue
 from harness_tracing.store.outbox import Account, Batch, LeasedTurn, Outbox, Queue
 from harness_tracing.store.prune import StoreStats
-from harness_tracing.store.read import ProjectRow, SessionRow, TurnRow
+from harness_tracing.store.read import AgentRow, ProjectRow, SessionRow, TurnRow
 from harness_tracing.store.write import (
     OnSettled,
     SessionChange,
@@ -26,6 +26,7 @@ from harness_tracing.store.write import (
 
 __all__ = [
     "Account",
+    "AgentRow",
     "Batch",
     "LeasedTurn",
     "OnSettled",
@@ -169,6 +170,11 @@ class Store:
         """All projects, the latest active first."""
         with explained(self.path), snapshot(self._connection):
             return _read.project_rows(self._connection)
+
+    def agents(self) -> list[AgentRow]:
+        """All agents that have sessions, by name."""
+        with explained(self.path), snapshot(self._connection):
+            return _read.agent_rows(self._connection)
 
     def open_sessions(self) -> list[Session]:
         """Sessions that have a turn which is not final."""
