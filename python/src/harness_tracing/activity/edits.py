@@ -178,8 +178,10 @@ def _written_by(command: Command) -> Iterator[_Written]:
     elif name in ("mv", "cp", "install") and plain:
         yield plain[-1], "move" if name == "mv" else "unknown", None
     elif name in ("sed", "perl") and any(re.match(r"-\w*i", word) for word in words):
-        script = 0 if any(word in ("-e", "-f", "--expression") for word in words) else 1
-        yield from ((path, "update", None) for path in plain[script:])
+        given = [place for place, word in enumerate(words) if word in ("-e", "-f", "--expression")]
+        texts = {place + 1 for place in given}
+        named = [word for place, word in enumerate(words) if place not in texts and word in plain]
+        yield from ((path, "update", None) for path in (named if given else named[1:]))
     elif _changes_somewhere(name, command.words):
         yield None, "unknown", None
 

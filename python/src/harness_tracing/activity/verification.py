@@ -58,6 +58,10 @@ class _Judge:
         last = max(self.edits, key=lambda edit: (self.order[id(edit.tool)], edit.place))
         after = [each for each in self.commands if self.is_after(each, last)]
         checks = tuple(each for each in after if each.check and each.outcome != "not run")
+        hidden = any(self._call_is_after(call, last) for call in self.unseen)
+        if self.gate is None and hidden:
+            reason = "commands that ran after the last code edit are hidden"
+            return Verification("cannot_tell", reason, None, last, checks=checks)
         if self.gate is None:
             reason = "no gate of the project is known" + _passed(
                 checks, "; what passed after the edit"

@@ -18,6 +18,7 @@ from harness_tracing.store import ProjectRow, SessionRow
 _ROOM_FOR_ALL_COLUMNS = 100
 _ROOM_FOR_WHOLE_IDS = 140
 _ROOM_FOR_AGENTS = 120
+_ROOM_FOR_CLOCK = 70
 # The columns of numbers, each with the width from which on there is room for it.
 _NUMBERS = {"time": 100, "turns": 0, "tools": 100, "failed": 100, "tokens": 64, "cost": 0}
 _SHORT_ID = 8
@@ -58,7 +59,9 @@ def session_table(rows: Sequence[SessionRow], width: int, zone: Zone = None) -> 
         shown = [cells[str(each.header)] for each in table.columns if each.header in cells]
         table.add_row(
             words(row.session_id[:id_length], "bold"),
-            _started(row, zone)[0 if wide else len("2025-") :],
+            _started(row, zone)[
+                0 if wide else len("2025-") : None if width >= _ROOM_FOR_CLOCK else 10
+            ],
             words(row.project),
             *shown,
             _prompt(row, with_failures=width < _NUMBERS["failed"]),

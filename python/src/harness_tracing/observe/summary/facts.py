@@ -32,6 +32,12 @@ class ToolLine:
     what: str
     agent: Optional[str] = None
 
+    @property
+    def background(self) -> bool:
+        """Whether it was asked to go on in the background."""
+        asked = self.tool.input
+        return isinstance(asked, Mapping) and asked.get("run_in_background") is True
+
 
 @dataclass(frozen=True)
 class Changed:
@@ -154,15 +160,9 @@ def _turn(turn: Turn, gate: Optional[Gate]) -> TurnFacts:
 
 def _tools(turn: Turn, numbers: Mapping[int, int]) -> Iterable[ToolLine]:
     agents = {step.agent_id: step.type for step in turn.steps if isinstance(step, Subagent)}
-    patched: dict[int, list[str]] = {}
-    for edit in activity.edits_of(turn):
-        if edit.by is None and edit.path is not None:
-            patched.setdefault(id(edit.tool), []).append(seen_from(edit.path, turn.cwd))
     for call in activity.tool_calls(turn):
         agent = None if call.agent_id is None else agents.get(call.agent_id) or call.agent_id[:8]
         what = seen_from(telling_argument(call.input), turn.cwd)
-        if what.startswith("*** Begin Patch") and id(call) in patched:
-            what = ", ".join(patched[id(call)])
         yield ToolLine(numbers[id(call)], turn.number, call, what, agent)
 
 

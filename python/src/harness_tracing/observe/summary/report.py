@@ -48,7 +48,7 @@ def of_summary(summary: Summary) -> Report:
                 "tool": row.name,
                 "calls": row.calls,
                 "failed": row.failed,
-                "duration_ms": row.time_ns / 1e6,
+                "duration_ms": None if row.time_ns is None else row.time_ns / 1e6,
                 "waited_ms": row.waited_ns / 1e6,
                 "context_grew_tokens": row.grew_tokens,
             }
@@ -101,6 +101,7 @@ def _tool(line: ToolLine) -> Report:
         "name": tool.name,
         "agent": line.agent,
         "what": line.what,
+        "background": line.background,
         "status": tool.status,
         "exit_code": exit_code(tool),
         "started_at": None if start is None else iso_time(start),

@@ -33,14 +33,16 @@ class Spent:
 
 @dataclass(frozen=True)
 class ToolSpent:
-    """The calls of one tool. `grew_tokens` is by how much the context grew from call to call of
-    the model where nothing but this tool ran in between; None where that never was so.
+    """The calls of one tool. `time_ns` is without waiting for a person.
+
+    `grew_tokens` is by how much the context grew from call to call of the model where nothing but
+    this tool ran in between; None where that never was so.
     """
 
     name: str
     calls: int = 0
     failed: int = 0
-    time_ns: int = 0
+    time_ns: Optional[int] = None
     waited_ns: int = 0
     grew_tokens: Optional[int] = None
 
@@ -154,10 +156,14 @@ def by_tool(turns: Sequence[Turn], context: Sequence[ContextPoint]) -> list[Tool
         if len(set(point.after)) == 1 and point.grew is not None and not point.compacted:
             grown[point.after[0]] = grown.get(point.after[0], 0) + point.grew
     rows = [
-        replace(row, time_ns=_length(_union(times[name])), grew_tokens=grown.get(name))
+        replace(
+            row,
+            time_ns=_length(_union(times[name])) if times[name] else None,
+            grew_tokens=grown.get(name),
+        )
         for name, row in found.items()
     ]
-    return sorted(rows, key=lambda row: (-row.time_ns, -row.calls, row.name))
+    return sorted(rows, key=lambda row: (-(row.time_ns or 0), -row.calls, row.name))
 
 
 def times(turns: Sequence[Turn]) -> Times:
