@@ -171,6 +171,14 @@ def test_a_given_gate_counts_most() -> None:
     assert run.verdict == "verified"
 
 
+def test_a_gate_is_recognised_behind_its_wrappers() -> None:
+    gate = gate_of([], given="uv run python -m pytest")
+    turn = steps(edit(), bash("timeout 60 .venv/bin/python -m pytest -q"))
+    assert verification_of([turn], gate).verdict == "verified"
+    narrower = steps(edit(), bash("pytest tests/test_a.py"))
+    assert verification_of([narrower], gate).verdict == "partial"
+
+
 @pytest.mark.parametrize(
     ("command", "verdict"),
     [

@@ -18,6 +18,7 @@ from typing import Literal, Optional
 from harness_tracing.activity import tools
 from harness_tracing.activity.commands import Command, commands_of, of_tool, tool_calls
 from harness_tracing.activity.runners import tasks_of
+from harness_tracing.activity.words import unwrapped
 from harness_tracing.model import ToolCall, Turn
 
 GATE_FILES = (
@@ -203,6 +204,7 @@ def runs_gate(
     where = posixpath.normpath(posixpath.join(folder or "", command.folder or "."))
     if folder is not None and where != posixpath.normpath(folder) and command.folder is not None:
         return None
+    gate = Gate(unwrapped(gate.words) or gate.words, gate.source)
     name, wanted = command.name, gate.words[0]
     if wanted in (*_MAKES, *_TASK_RUNNERS) and (name == wanted or {name, wanted} <= {*_MAKES}):
         return _of_target(words, gate)
