@@ -18,7 +18,8 @@ from recorded import _undotted, play, recordings
 
 from harness_tracing import config
 from harness_tracing.follow import CHUNK_BYTES
-from harness_tracing.importer import NO_HOOKS, Imported, Importer, find, import_all
+from harness_tracing.import_pool import import_all
+from harness_tracing.importer import NO_HOOKS, Imported, Importer, find
 from harness_tracing.locks import FileLock
 from harness_tracing.model import ModelCall, Session, Step, Subagent, ToolCall, Turn, step_id
 from harness_tracing.paths import Home
