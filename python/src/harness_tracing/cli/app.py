@@ -10,7 +10,9 @@ import click
 from harness_tracing.errors import TracerError
 
 _COMMANDS = {
+    "annotate": ("harness_tracing.cli.annotate", "annotate"),
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
+    "completion": ("harness_tracing.cli.completion", "completion"),
     "doctor": ("harness_tracing.cli.doctor", "doctor"),
     "exec": ("harness_tracing.cli.exec", "exec_"),
     "flush": ("harness_tracing.cli.flush", "flush"),

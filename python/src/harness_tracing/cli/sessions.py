@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 import click
 
+from harness_tracing.cli.complete import project_names, session_ids
 from harness_tracing.cli.edge import (
     Edge,
     confirm,
@@ -44,7 +45,7 @@ def sessions() -> None:
 @sessions.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--agent", callback=agent_name, help="Only sessions of this agent.")
-@click.option("--project", help="Only sessions of this project.")
+@click.option("--project", shell_complete=project_names, help="Only sessions of this project.")
 @click.option(
     "--since",
     metavar="WHEN",
@@ -99,7 +100,7 @@ def list_sessions(
 
 
 @sessions.command("show")
-@click.argument("session_id", metavar="ID")
+@click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print the session and its turns as JSON.")
 @click.option("--turn", "number", type=click.IntRange(min=1), help="Only the turn of this number.")
 @click.option("--full", is_flag=True, help="Show contents too: prompts, thinking, inputs, outputs.")
@@ -138,7 +139,7 @@ def show(
 
 
 @sessions.command("summary")
-@click.argument("session_id", metavar="ID")
+@click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
 @click.option("--gate", metavar="COMMAND", help="The project's gate, such as `make check`.")
 @click.option("--no-pager", is_flag=True, help="Print, however long it is.")
@@ -211,7 +212,7 @@ def _turns(store: Store, row: SessionRow, number: Optional[int]) -> list[TurnRow
 
 
 @sessions.command("delete")
-@click.argument("session_id", metavar="ID")
+@click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
 @pass_edge

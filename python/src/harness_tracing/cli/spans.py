@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 
 import click
 
+from harness_tracing.cli.complete import project_names, session_ids
 from harness_tracing.cli.edge import Edge, pass_edge, print_json, talk
 from harness_tracing.cli.parameters import MOST_DAYS, moment_ns
 from harness_tracing.cli.source import server, source_option
@@ -28,8 +29,10 @@ def spans() -> None:
 
 
 @spans.command()
-@click.argument("project", required=False)
-@click.option("--session-id", metavar="ID", help="All spans of this session.")
+@click.argument("project", required=False, shell_complete=project_names)
+@click.option(
+    "--session-id", metavar="ID", shell_complete=session_ids, help="All spans of this session."
+)
 @click.option("--trace-id", metavar="ID", help="All spans of this trace, which is one turn.")
 @click.option("--span-id", metavar="ID", help="This span alone.")
 @click.option(
