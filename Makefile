@@ -113,6 +113,7 @@ docs-check: setup
 	@$(PY) tools/docs_schema.py --check
 	@$(PY) tools/docs_cli.py --check
 	@$(PY) tools/docs_agents.py --check
+	@$(PY) tools/docs_observe.py --check
 paths-check: setup
 	@$(PY) tools/check_paths.py
 
@@ -132,6 +133,7 @@ docs: setup ## refresh the generated reference pages
 	@$(PY) tools/docs_schema.py
 	@$(PY) tools/docs_cli.py
 	@$(PY) tools/docs_agents.py
+	@$(PY) tools/docs_observe.py
 
 .PHONY: golden
 golden: setup ## rewrite the golden trees, print the difference; exits 1 when there is one

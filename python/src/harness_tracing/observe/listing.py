@@ -20,7 +20,7 @@ _ROOM_FOR_WHOLE_IDS = 140
 _ROOM_FOR_AGENTS = 120
 _ROOM_FOR_CLOCK = 70
 # The columns of numbers, each with the width from which on there is room for it.
-_NUMBERS = {"time": 100, "turns": 0, "tools": 100, "failed": 100, "tokens": 64, "cost": 0}
+_NUMBERS = {"time": 100, "turns": 0, "tools": 100, "failed": 108, "tokens": 64, "cost": 0}
 _SHORT_ID = 8
 _LEAST_PROMPT = 12
 
