@@ -71,12 +71,8 @@ def _identity(path: Path) -> Optional[tuple[int, int]]:
 def line(news: News) -> Row:
     """One line: when, whose, and what."""
     row = _row(news)
-    head = (
-        Text(clock(news.at_ns), "dim"),
-        words(news.session_id[:_SHORT_ID], "bold"),
-        words(news.project, "dim"),
-    )
-    return Row(sentence(*head, row.left), [choices[0] for choices in row.facts])
+    head = (Text(clock(news.at_ns), "dim"), words(news.session_id[:_SHORT_ID], "bold"))
+    return Row(sentence(*head, row.left), row.facts)
 
 
 def _row(news: News) -> Row:
@@ -90,7 +86,8 @@ def _row(news: News) -> Row:
     if isinstance(step, Moment):
         return moment_row(step)
     if news.what == "began":
-        return Row(sentence(Text(f"turn {turn.number} began", "cyan"), words(turn.prompt or "")))
+        began = Text(f"turn {turn.number} began", "cyan")
+        return Row(sentence(began, words(news.project, "bold"), words(turn.prompt or "")))
     return _ended(turn, news.cost_usd)
 
 
@@ -98,7 +95,7 @@ def _ended(turn: Turn, cost_usd: Optional[float]) -> Row:
     status = words(f"turn {turn.number} {turn.status}", STATUS_STYLES[turn.status])
     said = words((turn.error.message if turn.error else turn.response) or "")
     cost: list[Fact] = [Text(money(cost_usd), "dim")] if cost_usd is not None else []
-    facts = [*cost, *usage_facts(turn.usage), time_column(turn.started_at_ns, turn.ended_at_ns)]
+    facts = [*usage_facts(turn.usage), *cost, time_column(turn.started_at_ns, turn.ended_at_ns)]
     return Row(sentence(status, said), facts)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from harness_tracing.model import Usage
 from harness_tracing.store import sums
@@ -15,7 +15,7 @@ from harness_tracing.store.search import TurnChoice
 
 GROUPS = ("day", "project", "agent", "model", "tool")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-_QUARTER_HOUR_NS = 900 * 10**9
+_SECOND_NS = 10**9
 _USAGE = ", ".join(f"sum({{0}}.{name})" for name in sums.USAGE.split(", "))
 _TURNS = (
     "count(*), count(DISTINCT turns.session_key), sum(turns.status = 'failed'),"
@@ -90,12 +90,13 @@ def rows(
         raise ValueError(f"no groups: {', '.join(by)}")
     condition, parameters = where.condition()
     _count_unsummarized(connection, condition, parameters)
-    connection.create_function("local_day", 1, _day_in(zone), deterministic=True)
+    connection.create_function("local_day", 1, _Days(zone), deterministic=True)
     names = ", ".join(_NAMES[name] for name in by) or "NULL"
+    places = ", ".join(str(place + 1) for place in range(max(1, len(by))))
     table, sums_of = _source(by)
     found = connection.execute(
         f"SELECT {names}, {sums_of} FROM {table} JOIN sessions USING (session_key)"
-        f" WHERE {condition} GROUP BY {names} ORDER BY {names}",
+        f" WHERE {condition} GROUP BY {places} ORDER BY {places}",
         parameters,
     )
     count = max(1, len(by))
@@ -163,12 +164,24 @@ def _count_unsummarized(
         sums.insert_rows(connection, turn_key, added, "temp")
 
 
-def _day_in(zone: Optional[datetime.tzinfo]) -> Callable[[int], str]:
-    """Turns Unix ns into a day; offsets of zones change at quarter hours only."""
+class _Days:
+    """Says in which day of a zone (None: the user's) a moment lies; it knows each day once met."""
 
-    @cache
-    def day(quarter: int) -> str:
-        at = _EPOCH + datetime.timedelta(seconds=quarter * 900)
-        return at.astimezone(zone).strftime("%Y-%m-%d")
+    def __init__(self, zone: Optional[datetime.tzinfo]) -> None:
+        self._zone = zone
+        self._begins: list[int] = []
+        self._days: list[tuple[int, str]] = []
 
-    return lambda at_ns: day(at_ns // _QUARTER_HOUR_NS)
+    def __call__(self, at_ns: int) -> str:
+        place = bisect_right(self._begins, at_ns)
+        if place and at_ns < self._days[place - 1][0]:
+            return self._days[place - 1][1]
+        local = (_EPOCH + datetime.timedelta(seconds=at_ns // _SECOND_NS)).astimezone(self._zone)
+        day = local.date()
+        self._begins.insert(place, self._begin_ns(day))
+        self._days.insert(place, (self._begin_ns(day + datetime.timedelta(days=1)), str(day)))
+        return str(day)
+
+    def _begin_ns(self, day: datetime.date) -> int:
+        midnight = datetime.datetime.combine(day, datetime.time(), tzinfo=self._zone)
+        return int(midnight.timestamp()) * _SECOND_NS
