@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from functools import cache
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from harness_tracing.model import ModelCall
-from harness_tracing.prices import UNKNOWN_MODEL, Priced, PriceTable, price
 from harness_tracing.store import codec
+
+if TYPE_CHECKING:
+    from harness_tracing.prices import Priced, PriceTable
 
 USAGE = (
     "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, "
@@ -98,7 +100,14 @@ def _models(connection: sqlite3.Connection, turn_key: int) -> list[tuple[Any, ..
     if cost_usd is not None and (len(rows) > 1 or unpriced):
         return _apart(connection, turn_key, rows, cost_usd)
     return [
-        (model, calls, failures, known if _name(model) in unpriced else 0, *rest, cost_usd)
+        (
+            model,
+            calls,
+            failures,
+            known if unpriced and _name(model) in unpriced else 0,
+            *rest,
+            cost_usd,
+        )
         for model, calls, failures, known, *rest in rows
     ]
 
@@ -110,6 +119,8 @@ def _apart(
 
     Their sum stays the price that the turn was stored with, also when prices change.
     """
+    from harness_tracing.prices import Priced, price
+
     costs: dict[str, Priced] = {}
     unpriced: dict[str, int] = {}
     for (body,) in connection.execute(
@@ -138,9 +149,13 @@ def _apart(
 
 
 def _name(model: str) -> str:
+    from harness_tracing.prices import UNKNOWN_MODEL
+
     return model or UNKNOWN_MODEL
 
 
 @cache
 def _prices() -> PriceTable:
+    from harness_tracing.prices import PriceTable
+
     return PriceTable.load()
