@@ -7,13 +7,16 @@ from itertools import islice
 from typing import Any
 
 from harness_tracing.observe.export import Exported, Selection, SpanJson, no_project
-from harness_tracing.observe.remote.fields import read
+from harness_tracing.observe.remote.fields import RemoteSpan, read
 from harness_tracing.observe.remote.load import session_named
 from harness_tracing.observe.remote.phoenix import Json, Phoenix, RemoteError
+from harness_tracing.spans.content import json_text
 from harness_tracing.spans.json_form import iso_time
 
 _AT_ONCE = 100
 _KIND = "openinference.span.kind"
+# A server takes these apart into dotted keys.
+_JSON_TEXTS = ("tool.parameters", "metadata", "llm.invocation_parameters")
 _PARAMETERS = {
     "status_code": "status_code",
     "kind": "span_kind",
@@ -108,12 +111,24 @@ def _json(told: Json) -> SpanJson:
         "end_time": None if span.end_ns is None else iso_time(span.end_ns),
         "status_code": span.status_code,
         "status_message": span.status_message,
-        "attributes": {_KIND: span.kind, **span.attributes},
+        "attributes": {_KIND: span.kind, **_together(span)},
         "annotations": [],
         "evaluations": [],
         "events": events,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _together(span: RemoteSpan) -> Json:
+    """The attributes, with those that are JSON texts in our spans as such again."""
+    told = dict(span.attributes)
+    for name in _JSON_TEXTS:
+        apart = [each for each in told if each.startswith(name + ".")]
+        if apart and name not in told:
+            told[name] = json_text(span.below(name))
+            for each in apart:
+                del told[each]
+    return told
 
 
 def _event(told: Any) -> Json:

@@ -114,13 +114,22 @@ class RemoteSpan:
         return Failure(kind, message)
 
 
-def read(told: Mapping[str, Any]) -> RemoteSpan:
-    """The span of what a server tells; ValueError when it is none."""
+def read(told: Mapping[str, Any], *, own_times: bool = False) -> RemoteSpan:
+    """The span of what a server tells; ValueError when it is none.
+
+    What lay outside its turn was drawn at the turn's edge; `own_times` gives it its own again.
+    """
     context = told.get("context") or {}
     start_ns = _instant(told.get("start_time"))
     if not context.get("span_id") or not context.get("trace_id") or start_ns is None:
         raise ValueError("a span without ids or start")
     attributes = {k: v for k, v in (told.get("attributes") or {}).items() if v is not None}
+    end_ns = _instant(told.get("end_time"))
+    if own_times:
+        own_start_ns = _instant(attributes.get(key.TIME_STARTED))
+        own_end_ns = _instant(attributes.get(key.TIME_ENDED))
+        start_ns = start_ns if own_start_ns is None else own_start_ns
+        end_ns = end_ns if own_end_ns is None else own_end_ns
     return RemoteSpan(
         name=str(told.get("name") or ""),
         trace_id=str(context["trace_id"]),
@@ -128,7 +137,7 @@ def read(told: Mapping[str, Any]) -> RemoteSpan:
         parent_id=told.get("parent_id") or None,
         kind=str(told.get("span_kind") or told.get("kind") or "UNKNOWN"),
         start_ns=start_ns,
-        end_ns=_instant(told.get("end_time")),
+        end_ns=end_ns,
         status_code=str(told.get("status_code") or "UNSET"),
         status_message=told.get("status_message") or None,
         attributes=attributes,

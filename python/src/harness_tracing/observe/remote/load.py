@@ -110,6 +110,7 @@ def session_named(
         for session in server.sessions(project_id)
         if session.session_id.startswith(session_id)
     ]
+    found = [each for each in found if each[1].session_id == session_id] or found
     if len(found) > 1:
         listed = ", ".join(session.session_id for _, session in found[:10])
         raise RemoteError(f"{session_id!r} is the beginning of several sessions: {listed}")
@@ -164,7 +165,7 @@ def _outline(row: Json) -> Json:
 def _of_session(told: Any, session_id: str) -> Iterator[RemoteSpan]:
     """Its spans: a trace that several sessions share, as below an outer one, holds others too."""
     for each in told:
-        span = read(each)
+        span = read(each, own_times=True)
         named = span.text(SpanAttributes.SESSION_ID)
         if named is None or named == session_id:
             yield span

@@ -85,9 +85,11 @@ class Phoenix:
         return [_session(dict(each)) for each in listed]
 
     def session(self, session_id: str) -> Optional[RemoteSession]:
-        """The session of that id, None when there is none."""
+        """The session of that id, None when there is none, or its id does not fit an address."""
         import httpx
 
+        if "/" in session_id:
+            return None
         with self._explained(f"session {session_id}"):
             try:
                 return _session(
@@ -184,9 +186,9 @@ class Phoenix:
             raise RemoteError(f"{self.name} cannot be reached: {reason}") from None
         except PhoenixException as error:
             reason = first_line(str(error))
-            raise RemoteError(
-                f"{self.name} is too old to give {what} ({reason}); it takes {_OLDEST} or newer"
-            ) from None
+            if "could not be determined" in reason:
+                raise RemoteError(f"{self.name} does not say that it is a Phoenix server") from None
+            raise RemoteError(f"{self.name} is too old to give {what}: {reason}") from None
         except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
             raise RemoteError(
                 f"{self.name} does not answer as Phoenix does when asked for {what} "
