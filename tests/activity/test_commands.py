@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -100,6 +102,7 @@ def test_how_a_command_ended_is_concluded_from_the_status_of_the_line(
         ("make check | tail; echo EXIT=${PIPESTATUS[0]}", "EXIT=1", "failed"),
         ("make check && echo FINE || echo BAD", "FINE", "passed"),
         ("make check && echo FINE || echo BAD", "BAD", "failed"),
+        ("make check && ls || true", "a\n\nb", "unknown"),
         ("make check 2>&1 | tail -3", "make: *** [Makefile:3: check] Error 1", "failed"),
         ("make check 2>&1 | tail -3", "12 passed in 0.31s", "unknown"),
     ],
@@ -182,6 +185,17 @@ def test_code_whose_calls_were_recorded_does_not_count_twice() -> None:
     cell = ToolCall("cell", "exec", 1, 2, "ok", input='tools.exec_command({cmd: "make check"})')
     own = call("make check", parent_tool_use_id="cell")
     assert [each.tool for each in commands_of(turn_of(cell, own))] == [own]
+
+
+@pytest.mark.parametrize("line", ["{\U000f3f86", "(" * 5000 + ")" * 5000, "$(" * 3000, "make \x00"])
+def test_no_line_ends_the_process(line: str) -> None:
+    code = f"from harness_tracing.activity.shell import parsed; parsed({line!a})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_words_beyond_ascii_stay_what_they_are() -> None:
+    assert list(ended("cd 'größe 🐍' && make prüfung")) == ["cd größe 🐍", "make prüfung"]
 
 
 def test_a_hidden_command_is_no_command() -> None:

@@ -68,6 +68,7 @@ def hidden() -> ToolCall:
         ([edit(), hidden()], "cannot_tell"),
         ([edit(), hidden(), bash("make check")], "verified"),
         ([hidden()], "cannot_tell"),
+        ([edit(), bash("echo " + "x" * 200_000 + "; make check")], "cannot_tell"),
         ([bash("make check")], "nothing_edited"),
         ([edit("README.md")], "nothing_edited"),
     ],

@@ -45,36 +45,20 @@ class Command:
         return posixpath.basename(self.words[0]) if self.words else ""
 
 
-def commands_of(turn: Turn) -> tuple[Command, ...]:
-    """All commands of a turn in order, those of sub-agents and of code that calls tools too.
-
-    A command line whose text was not recorded or is hidden gives none (see `unseen_of`).
-    """
-    calls = tool_calls(turn)
-    parents = {call.parent_tool_use_id for call in calls}
-    found: list[Command] = []
-    for call in calls:
-        if tools.kind_of(call) == "shell":
-            found += of_tool(call)
-        elif call.tool_use_id not in parents:
-            found += _of_cell(call)
-    return tuple(found)
-
-
 def tool_calls(turn: Turn) -> list[ToolCall]:
     """The tool calls of a turn in order of start."""
     return [step for step in turn.steps if isinstance(step, ToolCall)]
 
 
-def unseen_of(turn: Turn) -> tuple[ToolCall, ...]:
-    """Shell calls whose command line is not known: hidden by a content switch, or not recorded."""
-    return tuple(
-        call
-        for call in tool_calls(turn)
-        if tools.kind_of(call) == "shell"
-        and tools.shell_text(call) is None
-        and call.status not in ("denied", "error")
-    )
+def is_unseen(call: ToolCall) -> bool:
+    """Whether a shell call ran commands that are not known: hidden, not recorded, too long."""
+    if tools.kind_of(call) != "shell" or call.status in ("denied", "error"):
+        return False
+    text = tools.shell_text(call)
+    if text is None:
+        return True
+    script = shell.parsed(text)
+    return not script.whole and not script.statements
 
 
 def of_tool(call: ToolCall) -> list[Command]:
@@ -92,7 +76,7 @@ def of_tool(call: ToolCall) -> list[Command]:
     return _read_from_output(found, output)
 
 
-def _of_cell(call: ToolCall) -> list[Command]:
+def of_cell(call: ToolCall) -> list[Command]:
     """Commands named in a cell whose own tool calls were not recorded."""
     found: list[Command] = []
     for text in tools.cell_commands(call) if call.status != "denied" else ():

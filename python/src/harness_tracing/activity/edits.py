@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Optional
 
 from harness_tracing.activity import patches, tools
-from harness_tracing.activity.commands import Command, of_tool, tool_calls
-from harness_tracing.model import ToolCall, Turn
+from harness_tracing.activity.commands import Command
+from harness_tracing.model import ToolCall
 
 EditKind = Literal["create", "update", "delete", "move", "unknown"]
 
@@ -78,31 +78,22 @@ class Edit:
         return not outside and not self.path.startswith(("/tmp/", "~", "$TMP"))  # noqa: S108
 
 
-def edits_of(turn: Turn) -> tuple[Edit, ...]:
-    """All changes a turn made, in order; what was refused or failed changed nothing."""
-    found: list[Edit] = []
-    for call in tool_calls(turn):
-        if call.status in ("denied", "error", "interrupted") and tools.kind_of(call) != "shell":
-            continue
-        if tools.kind_of(call) == "edit":
-            found += _by_tool(call)
-        elif tools.kind_of(call) == "shell" and call.status != "denied":
-            found += _by_shell(call)
-    return tuple(found)
+def edits_by(call: ToolCall, commands: Sequence[Command]) -> list[Edit]:
+    """The changes a tool call made, itself or by its commands; what failed changed nothing."""
+    kind = tools.kind_of(call)
+    if kind == "edit" and call.status not in ("denied", "error", "interrupted"):
+        return _by_tool(call)
+    return list(_by_shell(call, commands)) if kind == "shell" and call.status != "denied" else []
 
 
-def reads_of(turn: Turn) -> tuple[tuple[str, ToolCall], ...]:
-    """The files a turn read whole or in part, with the call that did; what failed is left out."""
-    found: list[tuple[str, ToolCall]] = []
-    for call in tool_calls(turn):
-        if call.status not in ("ok", "unknown", "running"):
-            continue
-        path = tools.path_of(call) if tools.kind_of(call) == "read" else None
-        if path is not None and not tools.is_hidden(path):
-            found.append((path, call))
-        elif tools.kind_of(call) == "shell":
-            found += [(each, call) for command in of_tool(call) for each in _read_by(command)]
-    return tuple(found)
+def reads_by(call: ToolCall, commands: Sequence[Command]) -> list[str]:
+    """The files a tool call read whole or in part; what failed is left out."""
+    if call.status not in ("ok", "unknown", "running"):
+        return []
+    path = tools.path_of(call) if tools.kind_of(call) == "read" else None
+    if path is not None and not tools.is_hidden(path):
+        return [path]
+    return [each for command in commands for each in _read_by(command)]
 
 
 def _read_by(command: Command) -> list[str]:
@@ -127,9 +118,8 @@ def _by_tool(call: ToolCall) -> list[Edit]:
     return [Edit(tools.path_of(call), "unknown", call)]
 
 
-def _by_shell(call: ToolCall) -> Iterator[Edit]:
+def _by_shell(call: ToolCall, commands: Sequence[Command]) -> Iterator[Edit]:
     result = call.result if isinstance(call.result, Mapping) else {}
-    commands = of_tool(call)
     told = result.get("bashEditDiff")
     if isinstance(told, Mapping):
         yield from _told(call, told, commands)
@@ -143,17 +133,17 @@ def _by_shell(call: ToolCall) -> Iterator[Edit]:
                 yield Edit(where, kind, call, command.place, diff, path is not None, command)
 
 
-def _told(call: ToolCall, told: Mapping[str, Any], commands: list[Command]) -> Iterator[Edit]:
+def _told(call: ToolCall, told: Mapping[str, Any], commands: Sequence[Command]) -> Iterator[Edit]:
     """What Claude Code saw a command change; what tools leave behind is no edit."""
     by = commands[0] if commands else None
     seen = set()
-    for each in told.get("files") or ():
+    for each in patches.listed(told.get("files")):
         path = each.get("filePath") if isinstance(each, Mapping) else None
         if isinstance(path, str) and not _MADE_BY_TOOLS.search(path):
             seen.add(path)
             kind: EditKind = "create" if each.get("created") else "update"
             yield Edit(path, kind, call, 0, patches.of_hunks(each.get("hunks")), by=by)
-    for path in told.get("changedFiles") or ():
+    for path in patches.listed(told.get("changedFiles")):
         if isinstance(path, str) and path not in seen and not _MADE_BY_TOOLS.search(path):
             yield Edit(path, "unknown", call, by=by)
 

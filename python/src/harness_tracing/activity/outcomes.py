@@ -168,7 +168,7 @@ def _shown_by_echo(
     statement: Statement, statuses: list[tuple[Optional[bool], bool]], output: str
 ) -> list[tuple[Optional[bool], bool]]:
     """``check && echo yes || echo no``: what was printed says how the check ended."""
-    lines = {line.strip() for line in output.splitlines()}
+    lines = {line.strip() for line in output.splitlines()} - {""}
     said = [_echoed(pipeline) in lines for pipeline in statement.pipelines]
     found = list(statuses)
     for place, (known, _) in enumerate(statuses):
