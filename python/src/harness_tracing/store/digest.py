@@ -19,10 +19,11 @@ _UNINDEXED = (
 
 def take_in(connection: sqlite3.Connection, written: Written, *, index: bool) -> None:
     """Digest what a write settled, in its transaction; without `index` the words come later."""
-    for turn_key in dict.fromkeys(each.turn_key for each in (*written.final, *written.late)):
+    settled = (*written.final, *written.late)
+    for turn_key, whole in {each.turn_key: each.whole for each in settled}.items():
         sums.write(connection, turn_key)
         if index:
-            search.index_turn(connection, turn_key)
+            search.index_turn(connection, turn_key, whole)
 
 
 def backlog(connection: sqlite3.Connection) -> int:
