@@ -51,8 +51,14 @@ def test_what_was_indexed_from_the_turn_at_hand_is_forgotten_with_it(
 
 
 def test_so_are_characters_that_no_file_can_hold_and_steps_that_still_run(tmp_path: Path) -> None:
-    times = {"started_at_ns": 1, "ended_at_ns": 2}
-    odd = ToolCall("t1", "Ba\ud800sh", "ok", input={"a\ud800": "x\udfff", "b": ["é\x00y"]}, **times)
+    odd = ToolCall(
+        tool_use_id="t1",
+        name="Ba\ud800sh",
+        started_at_ns=1,
+        ended_at_ns=2,
+        status="ok",
+        input={"a\ud800": "x\udfff", "b": ["é\x00y"]},
+    )
     runs = replace(odd, tool_use_id="t2", status="running", input={"c": "unsettled"})
     turn = Turn("codex", "s", "t", 1, "completed", 1, 2, prompt="p\ud800q", steps=(odd, runs))
 
