@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -202,6 +204,35 @@ def test_a_hidden_command_is_no_command() -> None:
     assert ended("[tool input hidden: 12 chars]") == {}
 
 
-def test_where_a_command_ran_is_followed_through_its_line() -> None:
-    found = commands_of(turn_of(call("cd app && make check && cd /srv && ls")))
-    assert [each.folder for each in found] == ["app", "app", "/srv", "/srv"]
+@pytest.mark.parametrize(
+    ("line", "folders"),
+    [
+        ("cd app && make check && cd /srv && ls", ["app", "app", "/srv", "/srv"]),
+        ("(cd app && ls); make check", ["app", "app", "."]),
+        ("{ cd app; }; make check", ["app", "app"]),
+        ("bash -c 'cd app; ls'; make check", ["app", "app", "."]),
+        ("cd app; (cd sub; ls); make check", ["app", "app/sub", "app/sub", "app"]),
+    ],
+)
+def test_where_a_command_ran_is_followed_through_its_line(line: str, folders: list[str]) -> None:
+    found = commands_of(turn_of(call(line)))
+    assert [posixpath.relpath(each.folder or "", "/work/shop") for each in found] == [
+        posixpath.relpath(folder, "/work/shop") if folder.startswith("/") else folder
+        for folder in folders
+    ]
+
+
+@pytest.mark.parametrize(
+    ("agent", "of", "output", "folder"),
+    [
+        ("claude-code", None, "", "/work/shop/app"),
+        ("claude-code", None, "Shell cwd was reset to /work/shop", "/work/shop"),
+        ("claude-code", "agent-1", "", "/work/shop"),
+        ("codex", None, "", "/work/shop"),
+    ],
+)
+def test_whose_shell_stays_in_its_folder(
+    agent: str, of: str | None, output: str, folder: str
+) -> None:
+    turn = turn_of(call("cd app && ls", output=output, agent_id=of), call("make", agent_id=of))
+    assert commands_of(replace(turn, agent=agent))[-1].folder == folder

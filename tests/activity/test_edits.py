@@ -94,7 +94,8 @@ def test_an_edit_by_a_tool(call: ToolCall, expected: list[tuple[Any, ...]]) -> N
     ],
 )
 def test_an_edit_by_a_command(line: str, paths: list[str | None]) -> None:
-    assert [edit.path for edit in edits_of(turn_of(call(line)))] == paths
+    found = [edit.path for edit in edits_of(turn_of(call(line)))]
+    assert found == [None if path is None else f"/work/shop/{path}" for path in paths]
 
 
 def test_what_the_agent_saw_a_command_change_counts_and_caches_do_not() -> None:
@@ -130,4 +131,8 @@ def test_files_are_read_by_tools_and_by_commands() -> None:
         call("cd app && head -n 20 b.py && sed -n '1,5p' c.py"),
         call("cat nothing.py", status="error"),
     )
-    assert [path for path, _ in reads_of(turn)] == ["/work/shop/a.py", "app/b.py", "app/c.py"]
+    assert [path for path, _ in reads_of(turn)] == [
+        "/work/shop/a.py",
+        "/work/shop/app/b.py",
+        "/work/shop/app/c.py",
+    ]

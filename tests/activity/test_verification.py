@@ -62,6 +62,8 @@ def hidden() -> ToolCall:
         ([edit(), bash("make lint check")], "verified"),
         ([edit(), bash("cd /work/shop && make check")], "verified"),
         ([edit(), bash("cd app && make check")], "partial"),
+        ([edit(), bash("cd app && ls"), bash("make check")], "partial"),
+        ([edit(), bash("(cd app && ls); make check")], "verified"),
         ([edit(), bash("sed -i s/a/b/ c.py && make check")], "verified"),
         ([edit(), bash("make check && sed -i s/a/b/ c.py")], "not_verified"),
         ([edit(), bash("make check"), bash("git stash pop")], "cannot_tell"),

@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from typing import Union
 
 from harness_tracing.activity import tools
-from harness_tracing.activity.commands import Command, is_unseen, of_cell, of_tool, tool_calls
+from harness_tracing.activity.commands import (
+    Command,
+    folder_after,
+    is_unseen,
+    of_cell,
+    of_tool,
+    tool_calls,
+)
 from harness_tracing.activity.edits import Edit, edits_by, reads_by
 from harness_tracing.model import ToolCall, Turn
+
+_SHELL_LIVES_ON = "claude-code"
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,17 @@ def activity_of(turn: Readable) -> TurnActivity:
     commands: list[Command] = []
     edits: list[Edit] = []
     reads: list[tuple[str, ToolCall]] = []
+    folder = turn.cwd
     for call in calls:
+        # Only the main agent's shell of Claude Code keeps its folder from call to call.
+        where = folder if call.agent_id is None else turn.cwd
         own: list[Command] = []
         if tools.kind_of(call) == "shell":
-            own = of_tool(call)
+            own = of_tool(call, where)
+            if turn.agent == _SHELL_LIVES_ON and call.agent_id is None:
+                folder = folder_after(call, where)
         elif call.tool_use_id not in parents:
-            own = of_cell(call)
+            own = of_cell(call, where)
         commands += own
         edits += edits_by(call, own)
         reads += [(path, call) for path in reads_by(call, own)]

@@ -56,10 +56,12 @@ class Group:
     """Commands in parentheses or braces. `branching`: they stand in an if, a loop, a function.
 
     Which commands of a branching one ran, and how they ended, its own status does not tell.
+    `subshell`: what it changes of the shell, such as the folder, ends with it.
     """
 
     script: Script
     branching: bool = False
+    subshell: bool = False
     writes: tuple[str, ...] = ()
 
 
@@ -215,7 +217,7 @@ def _tokens(node: Syntax) -> Iterator[_Token]:
 
 def _part(node: Syntax) -> Optional[Part]:
     if node.type in ("subshell", "compound_statement"):
-        return Group(_script(node))
+        return Group(_script(node), subshell=node.type == "subshell")
     if node.type in _BRANCHES:
         inner = tuple(Statement((Pipeline((each,)),)) for each in _descendants(node))
         return Group(Script(inner), branching=True)

@@ -36,19 +36,24 @@ class Verification:
     checks: tuple[Command, ...] = ()
 
 
-def verification_of(turns: Sequence[Readable], gate: Optional[Gate]) -> Verification:
+def verification_of(
+    turns: Sequence[Readable], gate: Optional[Gate], folder: Optional[str] = None
+) -> Verification:
     """Whether `gate` passed after the last code edit of the turns (one turn, or a whole session).
 
-    Edits of prose and outside of the project do not count. Sub-agents' edits and checks do.
+    `folder` is the project's, by default where the first turn began. Edits of prose and outside of
+    it do not count. Sub-agents' edits and checks do.
     """
-    return _Judge(turns, gate).verdict()
+    return _Judge(turns, gate, folder).verdict()
 
 
 class _Judge:
-    def __init__(self, turns: Sequence[Readable], gate: Optional[Gate]) -> None:
+    def __init__(
+        self, turns: Sequence[Readable], gate: Optional[Gate], folder: Optional[str] = None
+    ) -> None:
         self.gate = gate
         read = activities_of(turns)
-        self.folder = next((each.turn.cwd for each in read if each.turn.cwd), None)
+        self.folder = folder or next((each.turn.cwd for each in read if each.turn.cwd), None)
         calls = [call for each in read for call in each.calls]
         self.order = {id(call): place for place, call in enumerate(calls)}
         self.commands = [command for each in read for command in each.commands]

@@ -133,12 +133,13 @@ def summary_of(
     calls = [call for each in read for call in each.calls]
     numbers = {id(call): place for place, call in enumerate(calls, start=1)}
     gate = activity.gate_of(read, given=given_gate, on_disk=on_disk)
+    root = next((turn.cwd for turn in turns if turn.cwd), None)
     context = spending.context(turns)
     return Summary(
-        turns=tuple(_turn(each, gate) for each in read),
+        turns=tuple(_turn(each, gate, root) for each in read),
         tools=tuple(line for turn in turns for line in _tools(turn, numbers)),
         changes=tuple(_changes(read, gate, numbers)),
-        checks=tuple(_checks(read, gate, numbers)),
+        checks=tuple(_checks(read, gate, root, numbers)),
         files=_files(read, numbers),
         gate=gate,
         verification=activity.verification_of(read, gate),
@@ -153,8 +154,8 @@ def summary_of(
     )
 
 
-def _turn(read: TurnActivity, gate: Optional[Gate]) -> TurnFacts:
-    found = activity.verification_of([read], gate)
+def _turn(read: TurnActivity, gate: Optional[Gate], root: Optional[str]) -> TurnFacts:
+    found = activity.verification_of([read], gate, root)
     told = found.verdict != "nothing_edited"
     return TurnFacts(read.turn.number, read.turn, found if told else None)
 
@@ -187,11 +188,14 @@ def _changes(
 
 
 def _checks(
-    turns: Sequence[TurnActivity], gate: Optional[Gate], numbers: Mapping[int, int]
+    turns: Sequence[TurnActivity],
+    gate: Optional[Gate],
+    root: Optional[str],
+    numbers: Mapping[int, int],
 ) -> Iterable[Checked]:
     for each in turns:
         for command in each.commands:
-            runs = activity.runs_gate(command, gate, each.turn.cwd) if gate else None
+            runs = activity.runs_gate(command, gate, root) if gate else None
             if command.check is not None or runs is not None:
                 number = numbers[id(command.tool)]
                 yield Checked(number, each.turn.number, command, runs == "whole")
