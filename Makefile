@@ -10,6 +10,8 @@ PY      := .venv/bin/python
 PYTEST  := $(PY) -m pytest
 CLAUDE  := .e2e/node_modules/.bin/claude
 CODEX   := .e2e/codex/node_modules/.bin/codex
+AGENTSVIEW := .e2e/agentsview/bin/agentsview
+CCUSAGE := .e2e/ccusage/node_modules/.bin/ccusage
 CURSOR  := .e2e/cursor/node_modules/@cursor/sdk/package.json
 SOURCES := python/src tests tools demo bench
 ARGS    ?=
@@ -54,6 +56,21 @@ $(CURSOR): tests/e2e/cursor/package.json
 	npm install --prefix .e2e/cursor --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
+.PHONY: setup-bench
+setup-bench: $(AGENTSVIEW) $(CCUSAGE)
+
+$(AGENTSVIEW): bench/agentsview.txt
+	@$(PY) -m venv .e2e/agentsview
+	.e2e/agentsview/bin/python -m pip install --quiet --disable-pip-version-check -r bench/agentsview.txt
+	@touch $@
+
+# No lock, for the same reason as Codex's.
+$(CCUSAGE): bench/ccusage/package.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
+	@mkdir -p .e2e/ccusage && cp bench/ccusage/package.json .e2e/ccusage/
+	npm install --prefix .e2e/ccusage --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
 # --- see it --------------------------------------------------------------------------
 
 .PHONY: demo
@@ -85,8 +102,13 @@ soak: setup setup-e2e ## the fault tests at length: fifty kills where CI has fiv
 	$(PYTEST) -m soak $(ARGS)
 
 .PHONY: bench
-bench: setup setup-e2e ## measure what tracing costs; writes docs/performance.md
-	PYTHONPATH=demo $(PY) -m bench $(ARGS)
+bench: setup setup-e2e setup-bench ## measure what tracing costs; writes docs/performance.md
+	@PYTHONPATH=demo $(PY) -m bench $(ARGS); status=$$?; \
+	PYTHONPATH=demo $(PY) -m bench.history $(ARGS) && exit $$status
+
+.PHONY: bench-history
+bench-history: setup setup-bench ## importing 250 MB of sessions beside agentsview and ccusage (ARGS="--megabytes 1000")
+	PYTHONPATH=demo $(PY) -m bench.history $(ARGS)
 
 .PHONY: load
 load: setup ## 200 users' sessions through one endpoint; writes docs/scale.md
