@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import msgspec
 
 from harness_tracing.errors import TracerError
-from harness_tracing.observe.text import duration, money, plain, plural, tokens
+from harness_tracing.observe.text import duration, first_line, money, plural, tokens
 from harness_tracing.store import UsageRow
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def table(rows: Sequence[UsageRow], by: Sequence[str], width: int) -> Table:
         made.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         cells = _cells(row)
-        named = [plain(name) or _NOT_KNOWN for name in row.names]
+        named = [first_line(name) or _NOT_KNOWN for name in row.names]
         made.add_row(*named, *[cells[name] for name in columns])
     return made
 
@@ -72,8 +72,10 @@ def _columns(by: Sequence[str], width: int) -> tuple[str, ...]:
     counts: tuple[str, ...] = ("turns", "calls") if "model" in by else ("turns", "calls", "tools")
     use: tuple[str, ...] = ("in", "cached", "written", "out", "reasoned", "at list prices")
     if width < _ROOM_FOR_ALL_COLUMNS:
-        counts = tuple(name for name in counts if name != "calls" or "model" in by)
-        use = ("in", "cached", "out", "at list prices")
+        counts = ("turns", "calls") if "model" in by else ("turns", "tools")
+        use = ("in", "out", "at list prices")
+    if width < _ROOM_FOR_ALL_COLUMNS and len(by) > 1:
+        return ("turns", *use)
     return (*counts, "failed", *use, "time")
 
 
@@ -145,7 +147,7 @@ def plot(rows: Sequence[UsageRow], by: Sequence[str], path: Path) -> None:
     from matplotlib.figure import Figure
 
     shown = list(rows[-_MOST_BARS:]) if "day" in by else _largest(rows, by)
-    names = [" · ".join(plain(name) or _NOT_KNOWN for name in row.names) for row in shown]
+    names = [" · ".join(first_line(name) or _NOT_KNOWN for name in row.names) for row in shown]
     figure = Figure(figsize=(9, 6), layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)
