@@ -33,3 +33,7 @@ class BootstrapError(TracerError):
 
 class RegistrationError(TracerError):
     """An agent's configuration cannot be edited safely; it was left as it is."""
+
+
+class RemoteError(TracerError):
+    """A team's server cannot be read; the message says why and holds no credential."""

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from harness_tracing.errors import RemoteError
 from harness_tracing.observe.export import Exported, Selection, SpanJson, no_project
 from harness_tracing.observe.remote.fields import RemoteSpan, read
 from harness_tracing.observe.remote.load import session_named
-from harness_tracing.observe.remote.phoenix import Json, Phoenix, RemoteError
+from harness_tracing.observe.remote.phoenix import Json, Phoenix
 from harness_tracing.spans.content import json_text
 from harness_tracing.spans.json_form import iso_time
 

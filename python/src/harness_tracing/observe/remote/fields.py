@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 from openinference.semconv.trace import SpanAttributes
 
+from harness_tracing.errors import RemoteError
 from harness_tracing.model import Failure, Usage
 from harness_tracing.observe import values
 from harness_tracing.spans import attributes as key
@@ -85,6 +86,11 @@ class RemoteSpan:
         return joined(apart) if apart else None
 
     @property
+    def began_ns(self) -> Optional[int]:
+        """Its start; None where nobody saw it and it was drawn at the nearest evidence."""
+        return None if "start" in self.names(key.TIME_UNKNOWN) else self.start_ns
+
+    @property
     def usage(self) -> Usage:
         """The tokens that it counts."""
         return Usage(
@@ -115,14 +121,15 @@ class RemoteSpan:
 
 
 def read(told: Mapping[str, Any], *, own_times: bool = False) -> RemoteSpan:
-    """The span of what a server tells; ValueError when it is none.
+    """The span of what a server tells; RemoteError when it is none.
 
-    What lay outside its turn was drawn at the turn's edge; `own_times` gives it its own again.
+    What lay outside its turn, or has an end nobody saw, was drawn at the nearest evidence;
+    `own_times` gives it its own times again.
     """
     context = told.get("context") or {}
     start_ns = _instant(told.get("start_time"))
     if not context.get("span_id") or not context.get("trace_id") or start_ns is None:
-        raise ValueError("a span without ids or start")
+        raise RemoteError("the server sent a span without ids or a start; is it a Phoenix server?")
     attributes = {k: v for k, v in (told.get("attributes") or {}).items() if v is not None}
     end_ns = _instant(told.get("end_time"))
     if own_times:
@@ -130,6 +137,8 @@ def read(told: Mapping[str, Any], *, own_times: bool = False) -> RemoteSpan:
         own_end_ns = _instant(attributes.get(key.TIME_ENDED))
         start_ns = start_ns if own_start_ns is None else own_start_ns
         end_ns = end_ns if own_end_ns is None else own_end_ns
+        if "end" in (attributes.get(key.TIME_UNKNOWN) or ()):
+            end_ns = None
     return RemoteSpan(
         name=str(told.get("name") or ""),
         trace_id=str(context["trace_id"]),

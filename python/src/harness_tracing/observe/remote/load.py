@@ -8,10 +8,11 @@ from typing import Any, Optional
 
 from openinference.semconv.trace import SpanAttributes
 
+from harness_tracing.errors import RemoteError
 from harness_tracing.observe import values
 from harness_tracing.observe.export import no_project
 from harness_tracing.observe.remote.fields import RemoteSpan, read
-from harness_tracing.observe.remote.phoenix import Json, Phoenix, RemoteError, RemoteSession
+from harness_tracing.observe.remote.phoenix import Json, Phoenix, RemoteSession
 from harness_tracing.observe.remote.turns import session_of
 from harness_tracing.spans import attributes as key
 from harness_tracing.store import ProjectRow, Store

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from urllib.parse import urlsplit
 
 from harness_tracing.destinations import Destination
-from harness_tracing.errors import TracerError
+from harness_tracing.errors import RemoteError
 from harness_tracing.observe.text import first_line
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ _EVERYTHING = 1_000_000
 # Spans of long turns are large: 60 of 300 kB each took a server 9 s.
 _TIMEOUT_S = 60
 _OLDEST = "13.9"
-
-
-class RemoteError(TracerError):
-    """The server could not be read; the message says why and holds no credential."""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def _model_call(span: RemoteSpan, parent: Optional[RemoteSpan], own_id: str) -> 
     return ModelCall(
         call_id=own_id,
         model=span.text(SpanAttributes.LLM_MODEL_NAME) or (None if span.type else span.name),
-        started_at_ns=span.start_ns,
+        started_at_ns=span.began_ns,
         ended_at_ns=span.end_ns,
         usage=span.usage,
         input_messages=tuple(_messages(span, SpanAttributes.LLM_INPUT_MESSAGES)),
@@ -179,7 +179,7 @@ def _tool(span: RemoteSpan, parent: Optional[RemoteSpan], own_id: str) -> ToolCa
     return ToolCall(
         tool_use_id=own_id,
         name=span.text(SpanAttributes.TOOL_NAME) or span.name,
-        started_at_ns=span.start_ns,
+        started_at_ns=span.began_ns,
         ended_at_ns=span.end_ns,
         status=cast("ToolStatus", status if status in get_args(ToolStatus) else "unknown"),
         call_id=id_of(parent) if parent is not None and above == "model_call" else None,
@@ -205,7 +205,7 @@ def _subagent(span: RemoteSpan, parent: Optional[RemoteSpan], own_id: str) -> Su
         agent_id=own_id,
         type=span.text(SpanAttributes.AGENT_NAME) or (None if span.type else span.name),
         tool_use_id=id_of(parent) if parent is not None and in_tool else None,
-        started_at_ns=span.start_ns,
+        started_at_ns=span.began_ns,
         ended_at_ns=span.end_ns,
         status=cast("TurnStatus", status if status in get_args(TurnStatus) else "completed"),
         prompt=prompt if isinstance(prompt, str) else None,

@@ -57,20 +57,23 @@ def session_of(session_id: str, project: str, spans: Iterable[RemoteSpan]) -> Se
     )
     numbers = [part.root.count(key.TURN_NUMBER) for part in parts]
     ours = None not in numbers and len(set(numbers)) == len(numbers)
-    writes = [
-        _turn(part, session, cast("int", number) if ours else place)
-        for place, (part, number) in enumerate(zip(parts, numbers), 1)
-    ]
+    named = Counter(part.root.text(key.TURN_ID) for part in parts)
+    writes = []
+    for place, (part, number) in enumerate(zip(parts, numbers), 1):
+        own_id = part.root.text(key.TURN_ID)
+        if own_id is None or named[own_id] > 1:
+            own_id = f"{part.root.trace_id}-{part.root.span_id}"
+        writes.append(_turn(part, session, own_id, cast("int", number) if ours else place))
     return SessionChange(session, tuple(writes))
 
 
 def _parts(spans: Iterable[RemoteSpan]) -> list[_Part]:
     """The turns: one per trace, or several of ours that hang below one outer trace."""
-    groups: dict[tuple[str, Optional[int]], dict[str, RemoteSpan]] = {}
-    for span in spans:
-        group = groups.setdefault((span.trace_id, span.count(key.TURN_NUMBER)), {})
-        group[span.span_id] = span
-    return [_part(list(group.values())) for group in groups.values()]
+    once = {(span.trace_id, span.span_id): span for span in spans}
+    groups: dict[tuple[str, Optional[int]], list[RemoteSpan]] = {}
+    for span in once.values():
+        groups.setdefault((span.trace_id, span.count(key.TURN_NUMBER)), []).append(span)
+    return [_part(group) for group in groups.values()]
 
 
 def _part(spans: Sequence[RemoteSpan]) -> _Part:
@@ -95,7 +98,7 @@ def _rank(span: RemoteSpan) -> int:
     return 1 if span.parent_id is None else 2
 
 
-def _turn(part: _Part, session: Session, number: int) -> TurnWrite:
+def _turn(part: _Part, session: Session, turn_id: str, number: int) -> TurnWrite:
     root = part.root
     status = root.text(key.TURN_STATUS) or (
         "failed" if root.status_code == "ERROR" else "completed"
@@ -105,7 +108,7 @@ def _turn(part: _Part, session: Session, number: int) -> TurnWrite:
     turn = Turn(
         agent=session.agent,
         session_id=session.session_id,
-        turn_id=root.text(key.TURN_ID) or f"{root.trace_id}-{root.span_id}",
+        turn_id=turn_id,
         number=number,
         status=cast("TurnStatus", status if status in get_args(TurnStatus) else "completed"),
         started_at_ns=root.start_ns,
