@@ -136,6 +136,16 @@ def test_runners_are_known_by_what_they_print(command: str, output: str, outcome
     assert found[0].outcome == outcome
 
 
+def test_a_known_status_counts_more_than_what_was_printed() -> None:
+    assert ended("make check", "ok", "make: *** [x] Error 1 (ignored)")["make check"] == "passed"
+    assert ended("pytest", "error", "3 passed in 0.1s")["pytest"] == "failed"
+
+
+def test_what_claude_code_calls_a_success_with_a_condition_that_is_false_failed() -> None:
+    told = {"returnCodeInterpretation": "Files differ"}
+    assert ended("diff a b", result=told)["diff a b"] == "failed"
+
+
 def test_two_runs_of_one_runner_share_an_output_that_tells_nothing() -> None:
     found = ended("pytest a | tail; pytest b | tail", "ok", "1 passed in 0.1s")
     assert found["pytest a"] == "unknown"

@@ -98,6 +98,11 @@ def test_an_edit_by_a_command(line: str, paths: list[str | None]) -> None:
     assert found == [None if path is None else f"/work/shop/{path}" for path in paths]
 
 
+@pytest.mark.parametrize("status", ["error", "denied"])
+def test_a_command_that_failed_changed_nothing(status: Any) -> None:
+    assert edits_of(turn_of(call("sed -i s/a/b/ a.py", status=status))) == ()
+
+
 def test_what_the_agent_saw_a_command_change_counts_and_caches_do_not() -> None:
     seen = {"files": [{"filePath": "/work/shop/a.py", "hunks": [], "created": True}],
             "changedFiles": ["/work/shop/a.py", "/work/shop/__pycache__/a.pyc"]}  # fmt: skip

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness_tracing.store import Store
+from harness_tracing.model import Session
+from harness_tracing.store import SessionChange, Store, TurnWrite
 from tests.cli.conftest import CommandLine
+from tests.observe.examples import COMPLETED, SESSION
 from tests.recorded import FOLDER
 from tests.stored import store_recording
 
@@ -47,11 +50,6 @@ def test_a_gate_may_be_given(recorded: CommandLine) -> None:
 def test_a_gate_is_found_in_the_session_s_folder_while_that_is_there(
     run: CommandLine, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
-    from harness_tracing.store import SessionChange, TurnWrite
-    from tests.observe.examples import COMPLETED, SESSION
-
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "package.json").write_text('{"scripts": {"check": "eslint ."}}')
@@ -116,6 +114,19 @@ def test_a_narrow_list_has_fewer_columns(
     assert all(name in heading for name in there)
     assert not any(name in heading for name in gone)
     assert max(map(len, out.split("\n"))) <= int(width)
+
+
+def test_a_table_ends_by_itself_and_says_so_and_json_is_whole(run: CommandLine) -> None:
+    with Store.open(run.home.store) as store:
+        for number in range(52):
+            store.write(SessionChange(Session("codex", f"{number:08d}", "p", number + 1)))
+    table = run("sessions", "list")
+    assert len(table.out.rstrip().split("\n")) == 1 + 50
+    assert "--limit shows more" in table.err
+    assert len(run("sessions", "list", "--json").json) == 52
+    whole = run("sessions", "list", "--limit", "60")
+    assert len(whole.out.rstrip().split("\n")) == 1 + 52
+    assert whole.err == ""
 
 
 def on_a_terminal(user: CommandLine, *arguments: str, rows: int = 24, **environ: str) -> str:
