@@ -90,7 +90,7 @@ def index_turn(connection: sqlite3.Connection, turn_key: int, whole: Optional[Tu
     late = f"turn_key = ? AND late != 0 AND steps.indexed = 0 AND {_SETTLED}"
     for step_key, step in _steps(connection, late, turn_key):
         _add(connection, -step_key, document(None, [step]))
-        connection.execute("UPDATE steps SET indexed = 1 WHERE step_key = ?", (step_key,))
+    connection.execute(f"UPDATE steps SET indexed = 1 WHERE {late}", (turn_key,))
 
 
 def forget_sessions(
