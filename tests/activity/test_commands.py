@@ -21,7 +21,7 @@ def call(command: Any, status: Any = "ok", output: str = "", **fields: Any) -> T
 
 
 def turn_of(*calls: ToolCall) -> Turn:
-    return Turn("claude-code", "s", "t", 1, "completed", 0, 100, steps=calls, cwd="/work/shop")
+    return Turn("claude-code", "s", "t", 1, "completed", 0, 100, steps=calls, cwd="/home/dev/shop")
 
 
 def ended(command: Any, status: Any = "ok", output: str = "", **fields: Any) -> dict[str, str]:
@@ -226,8 +226,8 @@ def test_a_hidden_command_is_no_command() -> None:
 )
 def test_where_a_command_ran_is_followed_through_its_line(line: str, folders: list[str]) -> None:
     found = commands_of(turn_of(call(line)))
-    assert [posixpath.relpath(each.folder or "", "/work/shop") for each in found] == [
-        posixpath.relpath(folder, "/work/shop") if folder.startswith("/") else folder
+    assert [posixpath.relpath(each.folder or "", "/home/dev/shop") for each in found] == [
+        posixpath.relpath(folder, "/home/dev/shop") if folder.startswith("/") else folder
         for folder in folders
     ]
 
@@ -235,10 +235,10 @@ def test_where_a_command_ran_is_followed_through_its_line(line: str, folders: li
 @pytest.mark.parametrize(
     ("agent", "of", "output", "folder"),
     [
-        ("claude-code", None, "", "/work/shop/app"),
-        ("claude-code", None, "Shell cwd was reset to /work/shop", "/work/shop"),
-        ("claude-code", "agent-1", "", "/work/shop"),
-        ("codex", None, "", "/work/shop"),
+        ("claude-code", None, "", "/home/dev/shop/app"),
+        ("claude-code", None, "Shell cwd was reset to /home/dev/shop", "/home/dev/shop"),
+        ("claude-code", "agent-1", "", "/home/dev/shop"),
+        ("codex", None, "", "/home/dev/shop"),
     ],
 )
 def test_whose_shell_stays_in_its_folder(

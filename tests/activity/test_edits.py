@@ -31,13 +31,13 @@ def told(*calls: ToolCall) -> list[tuple[Any, ...]]:
 
 
 MOVED = {"type": "update", "unified_diff": "@@ -1 +1 @@\n-a\n+b\n", "move_path": "/w/b.py"}
-OLD_NEW = {"file_path": "/work/shop/a.py", "old_string": "one\ntwo", "new_string": "one\n2\n3"}
+OLD_NEW = {"file_path": "/home/dev/shop/a.py", "old_string": "one\ntwo", "new_string": "one\n2\n3"}
 
 
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        (tool("Edit", OLD_NEW), [("/work/shop/a.py", "update", 2, 1)]),
+        (tool("Edit", OLD_NEW), [("/home/dev/shop/a.py", "update", 2, 1)]),
         (
             tool("MultiEdit", {"file_path": "a.py", "edits": [OLD_NEW, OLD_NEW]}),
             [("a.py", "update", 4, 2)],
@@ -95,7 +95,7 @@ def test_an_edit_by_a_tool(call: ToolCall, expected: list[tuple[Any, ...]]) -> N
 )
 def test_an_edit_by_a_command(line: str, paths: list[str | None]) -> None:
     found = [edit.path for edit in edits_of(turn_of(call(line)))]
-    assert found == [None if path is None else f"/work/shop/{path}" for path in paths]
+    assert found == [None if path is None else f"/home/dev/shop/{path}" for path in paths]
 
 
 @pytest.mark.parametrize("status", ["error", "denied"])
@@ -104,17 +104,17 @@ def test_a_command_that_failed_changed_nothing(status: Any) -> None:
 
 
 def test_what_the_agent_saw_a_command_change_counts_and_caches_do_not() -> None:
-    seen = {"files": [{"filePath": "/work/shop/a.py", "hunks": [], "created": True}],
-            "changedFiles": ["/work/shop/a.py", "/work/shop/__pycache__/a.pyc"]}  # fmt: skip
+    seen = {"files": [{"filePath": "/home/dev/shop/a.py", "hunks": [], "created": True}],
+            "changedFiles": ["/home/dev/shop/a.py", "/home/dev/shop/__pycache__/a.pyc"]}  # fmt: skip
     found = edits_of(turn_of(call("./generate > elsewhere.py", result={"bashEditDiff": seen})))
-    assert [(edit.path, edit.kind) for edit in found] == [("/work/shop/a.py", "create")]
+    assert [(edit.path, edit.kind) for edit in found] == [("/home/dev/shop/a.py", "create")]
 
 
 @pytest.mark.parametrize(
     ("path", "code"),
     [
         ("a.py", True),
-        ("/work/shop/src/a.py", True),
+        ("/home/dev/shop/src/a.py", True),
         ("Makefile", True),
         ("requirements.txt", True),
         ("docs/guide.md", False),
@@ -126,18 +126,18 @@ def test_what_the_agent_saw_a_command_change_counts_and_caches_do_not() -> None:
 )
 def test_code_is_what_can_break_a_check(path: str, code: bool) -> None:
     (edit,) = edits_of(turn_of(tool("Write", {"file_path": path, "content": ""})))
-    assert edit.is_code("/work/shop") is code
+    assert edit.is_code("/home/dev/shop") is code
 
 
 def test_files_are_read_by_tools_and_by_commands() -> None:
     turn: Turn = turn_of(
-        tool("Read", {"file_path": "/work/shop/a.py"}),
+        tool("Read", {"file_path": "/home/dev/shop/a.py"}),
         tool("Read", {"file_path": "missing.py"}, status="error"),
         call("cd app && head -n 20 b.py && sed -n '1,5p' c.py"),
         call("cat nothing.py", status="error"),
     )
     assert [path for path, _ in reads_of(turn)] == [
-        "/work/shop/a.py",
-        "/work/shop/app/b.py",
-        "/work/shop/app/c.py",
+        "/home/dev/shop/a.py",
+        "/home/dev/shop/app/b.py",
+        "/home/dev/shop/app/c.py",
     ]

@@ -20,7 +20,7 @@ def steps(*calls: ToolCall) -> Turn:
         replace(each, tool_use_id=f"t{place}", started_at_ns=place * 10, ended_at_ns=place * 10 + 5)
         for place, each in enumerate(calls, start=1)
     )
-    return Turn("claude-code", "s", "t", 1, "completed", 0, 1000, steps=timed, cwd="/work/shop")
+    return Turn("claude-code", "s", "t", 1, "completed", 0, 1000, steps=timed, cwd="/home/dev/shop")
 
 
 def bash(command: str, status: Any = "ok", output: str = "") -> ToolCall:
@@ -60,7 +60,7 @@ def hidden() -> ToolCall:
         ([edit(), bash("make -n check")], "not_verified"),
         ([edit(), bash("make check ARGS='-k one'")], "partial"),
         ([edit(), bash("make lint check")], "verified"),
-        ([edit(), bash("cd /work/shop && make check")], "verified"),
+        ([edit(), bash("cd /home/dev/shop && make check")], "verified"),
         ([edit(), bash("cd app && make check")], "partial"),
         ([edit(), bash("cd app && ls"), bash("make check")], "partial"),
         ([edit(), bash("(cd app && ls); make check")], "verified"),
@@ -136,12 +136,12 @@ def read(path: str, output: str, **asked: Any) -> ToolCall:
     ("calls", "source"),
     [
         (
-            [read("/work/shop/Makefile", "1\tcheck:\n2\t\tpytest\n")],
+            [read("/home/dev/shop/Makefile", "1\tcheck:\n2\t\tpytest\n")],
             "Makefile as seen in the session",
         ),
         ([bash("cat Makefile", output="check:\n\tpytest\n")], "Makefile as seen in the session"),
-        ([read("/work/shop/app/Makefile", "1\tcheck:\n")], "Makefile on disk"),
-        ([read("/work/shop/Makefile", "1\tcheck:\n", limit=1)], "Makefile on disk"),
+        ([read("/home/dev/shop/app/Makefile", "1\tcheck:\n")], "Makefile on disk"),
+        ([read("/home/dev/shop/Makefile", "1\tcheck:\n", limit=1)], "Makefile on disk"),
     ],
 )
 def test_what_the_session_saw_counts_before_what_is_there_now(
