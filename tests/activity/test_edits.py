@@ -104,8 +104,11 @@ def test_a_command_that_failed_changed_nothing(status: Any) -> None:
 
 
 def test_what_the_agent_saw_a_command_change_counts_and_caches_do_not() -> None:
-    seen = {"files": [{"filePath": "/home/dev/shop/a.py", "hunks": [], "created": True}],
-            "changedFiles": ["/home/dev/shop/a.py", "/home/dev/shop/__pycache__/a.pyc"]}  # fmt: skip
+    made = "/home/dev/shop/a.py"
+    seen = {
+        "files": [{"filePath": made, "hunks": [], "created": True}],
+        "changedFiles": [made, "/home/dev/shop/__pycache__/a.pyc"],
+    }
     found = edits_of(turn_of(call("./generate > elsewhere.py", result={"bashEditDiff": seen})))
     assert [(edit.path, edit.kind) for edit in found] == [("/home/dev/shop/a.py", "create")]
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
+from harness_tracing.model import ToolCall, Turn
 from harness_tracing.observe.report import of_session
 from harness_tracing.observe.summary import summary_of
 from harness_tracing.observe.summary.page import summary_page
@@ -121,6 +123,23 @@ def test_with_the_contents_of_tools_hidden_it_says_that_it_cannot_tell(tmp_path:
     assert found["verification"]["verdict"] == "cannot_tell"
     assert "hidden" in found["verification"]["reason"]
     assert [call["status"] for call in found["tool_calls"]] == ["ok", "ok", "ok"]
+
+
+def test_a_check_that_ran_after_the_answer_verifies_the_session_and_not_the_turn() -> None:
+    done = {"started_at_ns": 10, "ended_at_ns": 20, "status": "ok"}
+    later = {"started_at_ns": 110, "ended_at_ns": 120, "status": "ok"}
+    edit = ToolCall("t1", "Write", input={"file_path": "a.py", "content": ""}, **done)
+    check = ToolCall("t2", "Bash", input={"command": "make check"}, **later)
+    turns = [
+        Turn("claude-code", "s", "a", 1, "completed", 0, 50, prompt="Do it.", steps=(edit,)),
+        Turn("claude-code", "s", "b", 2, "completed", 100, 150, prompt="Check!", steps=(check,)),
+    ]
+    facts = summary_of(turns, TABLE)
+    assert facts.verification.verdict == "verified"
+    own = [turn.verification and turn.verification.verdict for turn in facts.turns]
+    assert own == ["not_verified", None]
+    lines = [line.plain for line in summary_page(facts) if isinstance(line, Text)]
+    assert "  turn 1  not verified  last code edit #1" in lines
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
