@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,6 +114,11 @@ def test_what_the_agent_saw_a_command_change_counts_and_caches_do_not() -> None:
     assert [(edit.path, edit.kind) for edit in found] == [("/home/dev/shop/a.py", "create")]
 
 
+def test_a_project_in_a_folder_named_build_is_edited_like_any_other() -> None:
+    inside = replace(turn_of(call("touch a.py; touch build/b.o")), cwd="/home/dev/build/shop")
+    assert [edit.path for edit in edits_of(inside)] == ["/home/dev/build/shop/a.py"]
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [
@@ -130,6 +136,13 @@ def test_what_the_agent_saw_a_command_change_counts_and_caches_do_not() -> None:
 def test_code_is_what_can_break_a_check(path: str, code: bool) -> None:
     (edit,) = edits_of(turn_of(tool("Write", {"file_path": path, "content": ""})))
     assert edit.is_code("/home/dev/shop") is code
+
+
+def test_a_project_may_lie_anywhere() -> None:
+    (edit,) = edits_of(turn_of(tool("Write", {"file_path": "/tmp/shop/a.py", "content": ""})))
+    assert edit.is_code("/tmp/shop")
+    assert not edit.is_code("/tmp/other")
+    assert not edit.is_code(None)
 
 
 def test_files_are_read_by_tools_and_by_commands() -> None:

@@ -74,8 +74,9 @@ class Edit:
             return True
         if _PROSE.match(self.path):
             return False
-        outside = posixpath.isabs(self.path) and folder and not _is_below(self.path, folder)
-        return not outside and not self.path.startswith(("/tmp/", "~", "$TMP"))  # noqa: S108
+        if posixpath.isabs(self.path) and folder is not None:
+            return _is_below(self.path, folder)
+        return not self.path.startswith(("/tmp/", "~", "$"))  # noqa: S108
 
 
 def edits_by(call: ToolCall, commands: Sequence[Command]) -> list[Edit]:
@@ -128,8 +129,8 @@ def _by_shell(call: ToolCall, commands: Sequence[Command]) -> Iterator[Edit]:
         if command.outcome in ("failed", "not passed", "not run"):
             continue
         for path, kind, diff in _written_by(command):
-            if path is None or not (_NO_FILE.fullmatch(path) or _MADE_BY_TOOLS.search(path)):
-                where = None if path is None else _placed(command, path)
+            where = None if path is None else _placed(command, path)
+            if path is None or not (_NO_FILE.fullmatch(path) or _is_left_behind(where, command)):
                 yield Edit(where, kind, call, command.place, diff, path is not None, command)
 
 
@@ -139,13 +140,21 @@ def _told(call: ToolCall, told: Mapping[str, Any], commands: Sequence[Command]) 
     seen = set()
     for each in patches.listed(told.get("files")):
         path = each.get("filePath") if isinstance(each, Mapping) else None
-        if isinstance(path, str) and not _MADE_BY_TOOLS.search(path):
+        if isinstance(path, str) and not _is_left_behind(path, by):
             seen.add(path)
             kind: EditKind = "create" if each.get("created") else "update"
             yield Edit(path, kind, call, 0, patches.of_hunks(each.get("hunks")), by=by)
     for path in patches.listed(told.get("changedFiles")):
-        if isinstance(path, str) and path not in seen and not _MADE_BY_TOOLS.search(path):
+        if isinstance(path, str) and path not in seen and not _is_left_behind(path, by):
             yield Edit(path, "unknown", call, by=by)
+
+
+def _is_left_behind(path: Optional[str], by: Optional[Command]) -> bool:
+    """Whether tools leave such a file behind, as seen from where the command ran."""
+    folder = (by.folder if by else None) or ""
+    inside = path is not None and folder and _is_below(path, folder)
+    shown = (path or "")[len(folder.rstrip("/")) :] if inside else path or ""
+    return _MADE_BY_TOOLS.search(shown) is not None
 
 
 _Written = tuple[Optional[str], EditKind, Optional[str]]
