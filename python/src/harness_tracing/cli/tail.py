@@ -49,4 +49,4 @@ def _print(edge: Edge, news: News, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report(news)))
     else:
-        print_tree(edge, [line(news)])
+        print_tree(edge, [line(news)], pager=False)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 import msgspec
+from rich.cells import cell_len
 
 from harness_tracing.errors import TracerError
 from harness_tracing.observe.text import duration, first_line, money, plural, tokens
 from harness_tracing.store import UsageRow
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 _NOT_KNOWN = "(not known)"
 _MOST_BARS = 30
+_LEAST_NAME = 8
+_BETWEEN = "  "
 _ROOM_FOR_ALL_COLUMNS = 120
 
 
@@ -49,21 +49,36 @@ def report(row: UsageRow, by: Sequence[str]) -> dict[str, Any]:
     return {**{name: value or None for name, value in zip(by, row.names)}, **numbers}
 
 
-def table(rows: Sequence[UsageRow], by: Sequence[str], width: int) -> Table:
-    """One line per group; narrow outputs get fewer columns."""
-    from rich.table import Table
+def table(rows: Sequence[UsageRow], by: Sequence[str], width: int) -> list[str]:
+    """Lines of a table: its header, then one per group; narrow outputs get fewer columns.
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in by:
-        made.add_column(name, no_wrap=True, overflow="ellipsis", style="bold")
+    Made by hand, as there may be hundreds of lines, which take rich longer than adding up does.
+    """
     columns = _columns(by, width)
-    for name in columns:
-        made.add_column(name, justify="right", no_wrap=True)
+    lines = [[*by, *columns]]
     for row in rows:
         cells = _cells(row)
-        named = [first_line(name) or _NOT_KNOWN for name in row.names]
-        made.add_row(*named, *[cells[name] for name in columns])
-    return made
+        lines.append([*map(_named, row.names), *[cells[name] for name in columns]])
+    widths = [max(map(cell_len, column)) for column in zip(*lines)]
+    numbers = sum(widths[len(by) :]) + len(_BETWEEN) * len(columns)
+    room = max(_LEAST_NAME, (width - numbers) // len(by) - len(_BETWEEN))
+    widths[: len(by)] = [min(each, room) for each in widths[: len(by)]]
+    return [_aligned(line, widths, len(by)) for line in lines]
+
+
+def _named(name: str) -> str:
+    return first_line(name) or _NOT_KNOWN
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int], names: int) -> str:
+    """Names at the left of their columns, cut where they are too long; numbers at the right."""
+    cells = []
+    for place, (cell, width) in enumerate(zip(line, widths)):
+        while cell_len(cell) > width:
+            cell = cell.rstrip("…")[:-1] + "…"
+        blanks = " " * (width - cell_len(cell))
+        cells.append(cell + blanks if place < names else blanks + cell)
+    return _BETWEEN.join(cells).rstrip()
 
 
 def _columns(by: Sequence[str], width: int) -> tuple[str, ...]:
@@ -147,7 +162,7 @@ def plot(rows: Sequence[UsageRow], by: Sequence[str], path: Path) -> None:
     from matplotlib.figure import Figure
 
     shown = list(rows[-_MOST_BARS:]) if "day" in by else _largest(rows, by)
-    names = [" · ".join(first_line(name) or _NOT_KNOWN for name in row.names) for row in shown]
+    names = [" · ".join(map(_named, row.names)) for row in shown]
     figure = Figure(figsize=(9, 6), layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)

@@ -89,11 +89,11 @@ def rows(
     if not set(by) <= set(GROUPS) or {"model", "tool"} <= set(by):
         raise ValueError(f"no groups: {', '.join(by)}")
     condition, parameters = where.condition()
-    _count_unsummarized(connection, condition, parameters)
+    complete = not _count_unsummarized(connection, condition, parameters)
     connection.create_function("local_day", 1, _Days(zone), deterministic=True)
     names = ", ".join(_NAMES[name] for name in by) or "NULL"
     places = ", ".join(str(place + 1) for place in range(max(1, len(by))))
-    table, sums_of = _source(by)
+    table, sums_of = _source(by, complete)
     found = connection.execute(
         f"SELECT {names}, {sums_of} FROM {table} JOIN sessions USING (session_key)"
         f" WHERE {condition} GROUP BY {places} ORDER BY {places}",
@@ -116,12 +116,16 @@ def _row(names: Sequence[str], values: Sequence[Any]) -> UsageRow:
     )
 
 
-def _source(by: Sequence[str]) -> tuple[str, str]:
-    """The table to add up, and what of it."""
+def _source(by: Sequence[str], complete: bool) -> tuple[str, str]:
+    """The table to add up, and what of it; `complete` when all turns are summarized."""
     if "model" in by:
-        return _both("turn_models", "m"), _MODELS + _USAGE.format("m")
+        table = "turn_models AS m JOIN turns USING (turn_key)"
+        return table if complete else _both("turn_models", "m"), _MODELS + _USAGE.format("m")
     if "tool" in by:
-        return _both("turn_tools", "t"), _TOOLS
+        table = "turn_tools AS t JOIN turns USING (turn_key)"
+        return table if complete else _both("turn_tools", "t"), _TOOLS
+    if complete:
+        return "turns", _TURNS + _USAGE.format("turns")
     counted = (
         "(SELECT turn_key, session_key, status, started_at_ns, ended_at_ns, unpriced_models,"
         f" cost_usd, {sums.USAGE}, model_calls, tools, failures FROM turns WHERE summarized = 1"
@@ -141,8 +145,19 @@ def _both(table: str, alias: str) -> str:
 
 def _count_unsummarized(
     connection: sqlite3.Connection, condition: str, parameters: tuple[Any, ...]
-) -> None:
-    """Put the sums of turns that have none into tables that only this connection sees."""
+) -> int:
+    """Put the sums of turns that have none into tables that only this connection sees.
+
+    Returns how many those are.
+    """
+    missing = connection.execute(
+        "SELECT turn_key FROM turns JOIN sessions USING (session_key) WHERE turn_key IN"
+        " (SELECT turn_key FROM turns WHERE final = 0 UNION ALL"
+        f" SELECT turn_key FROM turns WHERE final = 1 AND summarized = 0) AND {condition}",
+        parameters,
+    ).fetchall()
+    if not missing:
+        return 0
     connection.execute("DROP TABLE IF EXISTS temp.counted")
     connection.execute(
         "CREATE TEMP TABLE counted"
@@ -151,17 +166,12 @@ def _count_unsummarized(
     for table in ("turn_models", "turn_tools"):
         connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
         connection.execute(f"CREATE TEMP TABLE {table} AS SELECT * FROM main.{table} LIMIT 0")
-    missing = connection.execute(
-        "SELECT turn_key FROM turns JOIN sessions USING (session_key) WHERE turn_key IN"
-        " (SELECT turn_key FROM turns WHERE final = 0 UNION ALL"
-        f" SELECT turn_key FROM turns WHERE final = 1 AND summarized = 0) AND {condition}",
-        parameters,
-    ).fetchall()
     for (turn_key,) in missing:
         added = sums.of_turn(connection, turn_key)
         counts = (turn_key, added.model_calls, added.tools, added.failures)
         connection.execute("INSERT INTO temp.counted VALUES (?, ?, ?, ?)", counts)
         sums.insert_rows(connection, turn_key, added, "temp")
+    return len(missing)
 
 
 class _Days:
