@@ -37,6 +37,8 @@ _GIT_CHANGES = {
     "am",
     "switch",
 }
+# With these they look, or make a branch where one stands.
+_GIT_LEAVES = {"list", "show", "--check", "--stat", "-b", "-B", "-c", "-C", "--abort", "--quit"}
 _READERS = {"cat", "head", "tail", "less", "more", "nl", "bat", "batcat"}
 
 
@@ -190,7 +192,7 @@ def _changes_somewhere(name: str, words: tuple[str, ...]) -> bool:
     rest = words[1:]
     looks_only = {"--check", "--diff", "-c", "-l", "--list-different", "--stat"} & set(rest)
     if name == "git":
-        return rest[:1] != () and rest[0] in _GIT_CHANGES and not {"list", "show"} & set(rest)
+        return _git_changes(tuple(word for word in rest if word != "--no-pager"))
     if name == "patch":
         return True
     if name in ("black", "isort", "autopep8", "yapf"):
@@ -204,6 +206,16 @@ def _changes_somewhere(name: str, words: tuple[str, ...]) -> bool:
     return name in ("make", "just", "npm", "pnpm", "yarn", "task") and bool(
         {"format", "fmt", "fix", "format:fix", "lint:fix"} & set(rest)
     )
+
+
+def _git_changes(rest: tuple[str, ...]) -> bool:
+    """Whether git may change files of the working tree."""
+    verb, options = rest[:1], set(rest[1:])
+    if not verb or verb[0] not in _GIT_CHANGES or _GIT_LEAVES & options:
+        return False
+    if verb[0] == "reset":
+        return bool({"--hard", "--merge", "--keep"} & options)
+    return not (verb[0] == "restore" and "--staged" in options and "--worktree" not in options)
 
 
 def _placed(command: Command, path: str) -> str:
