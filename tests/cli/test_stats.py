@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import CommandLine
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def test_everything_in_sum(traced: CommandLine) -> None:
@@ -43,6 +47,13 @@ def test_a_time_of_days(traced: CommandLine) -> None:
     assert traced("stats", "--since", "2025-12-02T14:04Z", "--json").json[0]["turns"] == 2
     done = traced("stats", "--since", "2030-01-01")
     assert (done.code, done.out, done.err) == (0, "", "No turn matches.\n")
+
+
+def test_the_docs_show_what_the_commands_print(traced: CommandLine) -> None:
+    page = (REPOSITORY / "docs" / "search-and-stats.md").read_text(encoding="utf-8")
+    searched = traced("search", "incompatible", "types")
+    assert f"$ harness stats\n{traced('stats').out}```" in page
+    assert f"$ harness search incompatible types\n{searched.out}{searched.err}```" in page
 
 
 def test_nothing_is_stored_yet(run: CommandLine) -> None:
