@@ -60,6 +60,8 @@ def hidden() -> ToolCall:
         ([edit(), bash("make -n check")], "not_verified"),
         ([edit(), bash("make check ARGS='-k one'")], "partial"),
         ([edit(), bash("make lint check")], "verified"),
+        ([edit(), bash("make check > report.json")], "verified"),
+        ([edit(), bash("make check && git checkout -b fix && git commit -am x")], "verified"),
         ([edit(), bash("cd /home/dev/shop && make check")], "verified"),
         ([edit(), bash("cd app && make check")], "partial"),
         ([edit(), bash("cd app && ls"), bash("make check")], "partial"),

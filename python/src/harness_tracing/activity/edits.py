@@ -164,7 +164,8 @@ _Written = tuple[Optional[str], EditKind, Optional[str]]
 
 def _written_by(command: Command) -> Iterator[_Written]:
     """Files a command writes: path (None: it does not say which), how, diff where known."""
-    for path in command.writes:
+    # What a check prints into a file is its report.
+    for path in () if command.check else command.writes:
         yield path, "unknown", None
     name, words = command.name, command.words[1:]
     plain = [word for word in words if not word.startswith("-")]
