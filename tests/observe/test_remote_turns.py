@@ -123,7 +123,7 @@ STRANGE = st.fixed_dictionaries(
 @given(st.lists(STRANGE, max_size=5))
 def test_whatever_a_server_holds_can_be_stored_and_shown(told: list[dict[str, Any]]) -> None:
     change = session_of("s", "p", [read(each, own_times=True) for each in told])
-    spans = {tuple(each["context"].values()) for each in told}
+    spans = {(each["context"]["trace_id"], each["context"]["span_id"]) for each in told}
     with TemporaryDirectory() as folder, Store.open(Path(folder) / "store.sqlite3") as store:
         store.write(change)
         rows = store.turn_rows(change.session.agent, "s")

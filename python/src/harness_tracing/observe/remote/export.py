@@ -11,6 +11,7 @@ from harness_tracing.observe.export import Exported, Selection, SpanJson, no_pro
 from harness_tracing.observe.remote.fields import RemoteSpan, read
 from harness_tracing.observe.remote.load import session_named
 from harness_tracing.observe.remote.phoenix import Json, Phoenix
+from harness_tracing.observe.remote.steps import told_by
 from harness_tracing.spans.content import json_text
 from harness_tracing.spans.json_form import iso_time
 
@@ -133,7 +134,7 @@ def _together(span: RemoteSpan) -> Json:
 
 
 def _event(told: Any) -> Json:
-    attributes = {k: v for k, v in (told.get("attributes") or {}).items() if v is not None}
+    attributes = {k: v for k, v in told_by(told).items() if v is not None}
     return {"name": told.get("name"), "timestamp": told.get("timestamp"), "attributes": attributes}
 
 

@@ -137,8 +137,8 @@ def read(told: Mapping[str, Any], *, own_times: bool = False) -> RemoteSpan:
         own_end_ns = _instant(attributes.get(key.TIME_ENDED))
         start_ns = start_ns if own_start_ns is None else own_start_ns
         end_ns = end_ns if own_end_ns is None else own_end_ns
-        if "end" in (attributes.get(key.TIME_UNKNOWN) or ()):
-            end_ns = None
+        unknown = attributes.get(key.TIME_UNKNOWN)
+        end_ns = None if isinstance(unknown, (list, tuple)) and "end" in unknown else end_ns
     return RemoteSpan(
         name=str(told.get("name") or ""),
         trace_id=str(context["trace_id"]),

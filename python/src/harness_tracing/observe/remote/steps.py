@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Optional, cast, get_args
 
 from openinference.semconv.trace import MessageAttributes as M
@@ -25,13 +25,15 @@ from harness_tracing.observe.remote.fields import RemoteSpan, json_value
 from harness_tracing.spans import attributes as key
 
 _TYPES = {"LLM": "model_call", "TOOL": "tool", "AGENT": "subagent"}
+_OURS = ("model_call", "tool", "subagent", "moment")
 _TOOL_STATUSES = {"OK": "ok", "ERROR": "error"}
 _NANOSECONDS = 1_000_000
 
 
 def type_of(span: RemoteSpan) -> str:
     """What a step it is: as our spans say, else by its kind; everything else is a moment."""
-    return span.type or _TYPES.get(span.kind, "moment")
+    own = span.type
+    return own if own in _OURS else _TYPES.get(span.kind, "moment")
 
 
 def step_of(span: RemoteSpan, parent: Optional[RemoteSpan], own_id: str) -> Step:
@@ -70,11 +72,17 @@ def events_of(span: RemoteSpan) -> Iterator[Moment]:
             end_ns=None,
             status_code="UNSET",
             status_message=None,
-            attributes=event.get("attributes") or {},
+            attributes=told_by(event),
         )
         if key.WAIT_KIND in told.attributes:
             continue  # the tool says how long it waited
         yield _event(told, event.get("timestamp"), span)
+
+
+def told_by(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The attributes of an event."""
+    attributes = event.get("attributes")
+    return attributes if isinstance(attributes, dict) else {}
 
 
 def _event(told: RemoteSpan, timestamp: Any, span: RemoteSpan) -> Moment:
@@ -174,7 +182,7 @@ def _tool(span: RemoteSpan, parent: Optional[RemoteSpan], own_id: str) -> ToolCa
     waited_ms = span.number(key.TOOL_WAITED_MS)
     output = span.content("output")
     status = span.text(key.TOOL_STATUS) or _TOOL_STATUSES.get(span.status_code, "unknown")
-    waits = (event.get("attributes") or {} for event in span.events)
+    waits = (told_by(event).get(key.WAIT_KIND) for event in span.events)
     agent = span.text(key.SUBAGENT_ID)
     return ToolCall(
         tool_use_id=own_id,
@@ -187,7 +195,7 @@ def _tool(span: RemoteSpan, parent: Optional[RemoteSpan], own_id: str) -> ToolCa
         output=output if isinstance(output, str) else None,
         result=None if isinstance(output, str) else output,
         waited_ns=None if waited_ms is None else int(waited_ms * _NANOSECONDS),
-        wait_kind=next((each[key.WAIT_KIND] for each in waits if key.WAIT_KIND in each), None),
+        wait_kind=next((each for each in waits if isinstance(each, str)), None),
         error=span.failure,
         agent_id=agent or (_agent_of(parent) if parent is not None else None),
         mcp_server=span.text(key.TOOL_MCP_SERVER),
