@@ -21,7 +21,7 @@ def take_in(connection: sqlite3.Connection, written: Written, *, index: bool) ->
     """Digest what a write settled, in its transaction; without `index` the words come later."""
     settled = (*written.final, *written.late)
     for turn_key, whole in {each.turn_key: each.whole for each in settled}.items():
-        sums.write(connection, turn_key)
+        sums.write(connection, turn_key, anew=whole is None)
         if index:
             search.index_turn(connection, turn_key, whole)
 
