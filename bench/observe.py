@@ -42,7 +42,10 @@ _AGENTS = ("claude-code", "codex", "cursor")
 
 @dataclass(frozen=True)
 class Observed:
-    """What was in the store, how long filling it took, and seconds of each command's runs."""
+    """What was in the store, how long filling it took, and seconds of each command's runs.
+
+    `processor` are those that the command itself computed: other work on the machine tells less.
+    """
 
     sessions: int
     turns: int
@@ -53,6 +56,7 @@ class Observed:
     start: Sequence[float]
     cold_list: float
     runs: Mapping[str, Sequence[float]]
+    processor: Mapping[str, Sequence[float]]
 
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -80,14 +84,19 @@ def measure(folder: Path, sessions: int = SESSIONS, rounds: int = ROUNDS) -> Obs
     _drop_from_cache(path)
     cold = _seconds(env, "-m", "harness_tracing.cli", *COMMANDS["sessions list"])
     runs: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    processor: dict[str, list[float]] = {name: [] for name in COMMANDS}
     start: list[float] = []
     for _ in range(rounds):
         start.append(_seconds(env, "-c", "pass"))
         for name, arguments in COMMANDS.items():
+            used = _children_s()
             runs[name].append(_seconds(env, "-m", "harness_tracing.cli", *arguments))
+            processor[name].append(_children_s() - used)
     size = path.stat().st_size / 1e6
     index = _index_bytes(path) / 1e6
-    return Observed(sessions, stats.turns, stats.steps, size, index, written_s, start, cold, runs)
+    return Observed(
+        sessions, stats.turns, stats.steps, size, index, written_s, start, cold, runs, processor
+    )
 
 
 def changes(sessions: int) -> Iterator[SessionChange]:
@@ -155,6 +164,12 @@ def _sentence(chance: random.Random, words: int) -> str:
     return " ".join([*chosen, f"n{chance.randrange(50_000)}"])
 
 
+def _children_s() -> float:
+    """Processor time of all children that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def _seconds(env: Mapping[str, str], *arguments: str) -> float:
     began = time.perf_counter()
     command = [sys.executable, *arguments]
@@ -214,13 +229,11 @@ def text(found: Observed) -> str:
         [each.what, each.goal, each.measured, "yes" if each.met else "**no**"] for each in listed
     ]
     spread = [
-        [
-            f"`harness {name}`" if "(" not in name else name,
-            milliseconds(median(runs)),
-            milliseconds(p95(runs)),
-        ]
-        for name, runs in {"python -c pass": found.start, **found.runs}.items()
+        ["`python -c pass`", milliseconds(median(found.start)), milliseconds(p95(found.start)), ""]
     ]
+    for name, runs in found.runs.items():
+        used = milliseconds(median(found.processor[name]))
+        spread.append([name, milliseconds(median(runs)), milliseconds(p95(runs)), used])
     per_turn = found.written_s / found.turns
     return "\n\n".join(
         [
@@ -230,7 +243,7 @@ def text(found: Observed) -> str:
             f"{found.index_megabytes:.1f} MB; stored in {found.written_s:.0f} s, "
             f"{milliseconds(per_turn)} per turn, index and sums included.",
             table(["what", "goal", "measured", "met"], rows),
-            table(["process from start to end", "median", "p95"], spread),
+            table(["process from start to end", "median", "p95", "processor"], spread),
         ]
     )
 
