@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -23,7 +24,7 @@ from typing import Any, Union
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "tests" / "recordings"
 FIRST_DAY = date(2026, 3, 2)
-DAYS = 200
+DAYS, DAYS_APART = 200, 7
 RECORDED_ON = date(2026, 11, 22)
 PROJECTS = 12
 # What a round holds besides every recording once: which, how often, over how many turns at most.
@@ -76,6 +77,7 @@ _Parts = Sequence[Union[str, _Slot]]
 class _Template:
     """A recording cut at its slots; `own` are the ids of its sessions, which turns share."""
 
+    name: str
     files: tuple[tuple[_Parts, _Parts, _Parts], ...]
     own: frozenset[str]
 
@@ -87,12 +89,16 @@ def write(home: Path, megabytes: float, seed: int = 7) -> Corpus:
     often = [(_template(RECORDINGS / name), count, turns) for name, count, turns in OFTENER]
     once = [(_template(folder), 1, 1) for folder in _recorded()]
     plan = [(each, turns) for each, count, turns in [*once, *often] for _ in range(count)]
+    copies: Counter[str] = Counter()
     written = files = copy = 0
     while written < megabytes * 1e6:
         chance.shuffle(plan)
         for template, turns in plan:
             copy += 1
-            render = _Copy(copy, chance.randrange(DAYS), words, chance)
+            # No two copies on one day: who knows calls by their time would count them as one.
+            day = (DAYS_APART * copies[template.name] + len(template.name)) % DAYS
+            copies[template.name] += 1
+            render = _Copy(copy, day, words, chance)
             for path, text in render.files(template, chance.randint(1, turns)):
                 written += _put(home / path, text, render.day)
                 files += 1
@@ -134,7 +140,7 @@ def _template(folder: Path) -> _Template:
         lines = [_varied(line, number) for number, line in enumerate(text.split("\n"))]
         more = (line for line in lines if '"type":"session_meta"' not in line)
         files.append((_cut(name), _cut("\n".join(lines)), _cut("\n".join(more))))
-    return _Template(tuple(files), frozenset(own))
+    return _Template(folder.name, tuple(files), frozenset(own))
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def _write_header(
         "prompt_start": codec.prompt_start(turn.prompt),
         **_totals(write),
     }
+    body = codec.encode(replace(turn, steps=()))
     if turn_key is None:
         name = (turn.agent, turn.session_id, turn.turn_id)
         columns["session_key"] = session_key
@@ -183,12 +184,10 @@ def _write_header(
         columns["trace_id"] = trace_id(*name)
         columns["span_id"] = span_id(*name)
         turn_key = _insert(connection, "turns", columns)
+        _insert(connection, "turn_bodies", {"turn_key": turn_key, "body": body})
     else:
         _update(connection, "turns", "turn_key", turn_key, columns)
-    connection.execute(
-        "INSERT OR REPLACE INTO turn_bodies (turn_key, body) VALUES (?, ?)",
-        (turn_key, codec.encode(replace(turn, steps=()))),
-    )
+        _update(connection, "turn_bodies", "turn_key", turn_key, {"body": body})
     return turn_key
 
 
@@ -272,11 +271,10 @@ def _write_step(
     if found:
         step_key = found[0]
         _update(connection, "steps", "step_key", step_key, columns)
+        _update(connection, "step_bodies", "step_key", step_key, {"body": body})
     else:
         step_key = _insert(connection, "steps", {"turn_key": turn_key, **columns})
-    connection.execute(
-        "INSERT OR REPLACE INTO step_bodies (step_key, body) VALUES (?, ?)", (step_key, body)
-    )
+        _insert(connection, "step_bodies", {"step_key": step_key, "body": body})
 
 
 def _insert(connection: sqlite3.Connection, table: str, columns: dict[str, Any]) -> int:
