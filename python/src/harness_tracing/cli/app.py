@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 import click
 
+from harness_tracing.cli.edge import Group
 from harness_tracing.errors import TracerError
 
 _COMMANDS = {
@@ -32,7 +33,7 @@ _COMMANDS = {
 }
 
 
-class Harness(click.Group):
+class Harness(Group):
     """The group of all commands, and where errors become one line on stderr."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
-from harness_tracing.cli.edge import Edge, pass_edge, print_json, print_table, talk
+from harness_tracing.cli.edge import Edge, Group, pass_edge, print_json, print_table, talk
 from harness_tracing.cli.source import server, source_option
 
 if TYPE_CHECKING:
     from harness_tracing.store import ProjectRow
 
 
-@click.group()
+@click.group(cls=Group)
 def projects() -> None:
     """List the projects that sessions are filed under."""
 

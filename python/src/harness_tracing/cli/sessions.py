@@ -9,6 +9,7 @@ import click
 from harness_tracing.cli.complete import project_names, session_ids
 from harness_tracing.cli.edge import (
     Edge,
+    Group,
     confirm,
     pass_edge,
     print_json,
@@ -37,7 +38,7 @@ _NOTHING_YET = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def sessions() -> None:
     """List, show and delete traced sessions."""
 

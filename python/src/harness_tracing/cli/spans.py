@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 import click
 
 from harness_tracing.cli.complete import project_names, session_ids
-from harness_tracing.cli.edge import Edge, pass_edge, print_json, talk
+from harness_tracing.cli.edge import Edge, Group, pass_edge, print_json, talk
 from harness_tracing.cli.parameters import MOST_DAYS, moment_ns
 from harness_tracing.cli.source import server, source_option
 from harness_tracing.errors import StoreError
@@ -23,7 +23,7 @@ _DAY_NS = 86_400_000_000_000
 _IDS = ("session_id", "trace_id", "span_id")
 
 
-@click.group()
+@click.group(cls=Group)
 def spans() -> None:
     """Read turns back as OpenInference spans."""
 
