@@ -48,6 +48,20 @@ def test_golden_sums(unpriced: Store) -> None:
     golden.check("observe/stats", out.getvalue())
 
 
+def test_columns_make_room_for_names_that_begin_alike() -> None:
+    usage = Usage(37_800_000, 219_600)
+    names = ("claude-opus-4-5", "claude-opus-4-1")
+    rows = [
+        UsageRow((name,), 9, 9, 7, 398, 668, 0, 57, 337, 10**12, None, 24.59, usage)
+        for name in names
+    ]
+    for width, gone in ((80, "time"), (64, "turns")):
+        header, *lines = stats.table(rows, ("model",), width)
+        assert [line.split()[0] for line in lines] == list(names)
+        assert gone not in header.split()
+        assert max(map(len, lines)) <= width
+
+
 def test_what_is_not_known_is_null_and_not_zero() -> None:
     report = stats.report(EMPTY, ())
     for name in ("input_tokens", "cache_hit_rate", "cost_usd", "duration_ms"):

@@ -10,14 +10,13 @@ from rich.text import Text
 
 from harness_tracing.model import ToolCall, step_id
 from harness_tracing.observe.rows import Row, sentence, words
-from harness_tracing.observe.text import moment, plain, plural
+from harness_tracing.observe.text import moment, plain, plural, telling_length
 from harness_tracing.spans.json_form import iso_time
 from harness_tracing.store import Found
 from harness_tracing.store.documents import WHERES, Piece, pieces
 from harness_tracing.store.terms import Term, folded, found_in, parse, shown
 
 _BEFORE, _AFTER = 30, 130
-_SHORT_ID = 8
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def report(hit: Hit) -> dict[str, Any]:
 
 def lines(found: Sequence[Hit]) -> Iterator[Row]:
     """Two lines per hit: whose turn it is and when, then where the words stand."""
-    length = _telling_length([hit.found.session_id for hit in found])
+    length = telling_length([hit.found.session_id for hit in found])
     for hit in found:
         turn = hit.found.turn
         yield Row(
@@ -145,13 +144,3 @@ def summary(found: Sequence[Hit], limit: int) -> str:
     if len(found) < limit:
         return f"Found in {plural(len(found), 'turn')}."
     return f"The {limit} best; --limit gives more."
-
-
-def _telling_length(ids: Sequence[str]) -> int:
-    """As much of the ids as tells them apart."""
-    different = set(ids)
-    longest = max(map(len, different), default=_SHORT_ID)
-    for length in range(_SHORT_ID, longest):
-        if len({each[:length] for each in different}) == len(different):
-            return length
-    return longest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -16,6 +16,8 @@ from harness_tracing.store import UsageRow
 _NOT_KNOWN = "(not known)"
 _MOST_BARS = 30
 _LEAST_NAME = 8
+_TELLING_NAME = 24  # so much of a name tells models and days apart
+_SPARED = ("time", "tools", "turns", "failed")  # what goes first, so that names are told apart
 _BETWEEN = "  "
 _ROOM_FOR_ALL_COLUMNS = 120
 
@@ -54,16 +56,26 @@ def table(rows: Sequence[UsageRow], by: Sequence[str], width: int) -> list[str]:
 
     Made by hand, as there may be hundreds of lines, which take rich longer than adding up does.
     """
-    columns = _columns(by, width)
-    lines = [[*by, *columns]]
-    for row in rows:
-        cells = _cells(row)
-        lines.append([*map(_named, row.names), *[cells[name] for name in columns]])
-    widths = [max(map(cell_len, column)) for column in zip(*lines)]
-    numbers = sum(widths[len(by) :]) + len(_BETWEEN) * len(columns)
-    room = max(_LEAST_NAME, (width - numbers) // len(by) - len(_BETWEEN))
-    widths[: len(by)] = [min(each, room) for each in widths[: len(by)]]
+    names = [[*by], *([_named(name) for name in row.names] for row in rows)]
+    named = [max(map(cell_len, column)) for column in zip(*names)]
+    wanted = sum(min(each, _TELLING_NAME) + len(_BETWEEN) for each in named)
+    cells = [_cells(row) for row in rows]
+    columns = {name: [name, *(each[name] for each in cells)] for name in _columns(by, width)}
+    for name in _SPARED:
+        if wanted + _width(columns) > width:
+            columns.pop(name, None)
+    room = max(_LEAST_NAME, (width - _width(columns) + len(_BETWEEN)) // len(by) - len(_BETWEEN))
+    widths = [min(each, room) for each in named] + [*map(_widest, columns.values())]
+    lines = [[*left, *right] for left, right in zip(names, zip(*columns.values()))]
     return [_aligned(line, widths, len(by)) for line in lines]
+
+
+def _widest(column: Sequence[str]) -> int:
+    return max(map(cell_len, column))
+
+
+def _width(columns: Mapping[str, Sequence[str]]) -> int:
+    return sum(map(_widest, columns.values())) + len(_BETWEEN) * max(0, len(columns) - 1)
 
 
 def _named(name: str) -> str:

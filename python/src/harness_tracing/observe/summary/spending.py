@@ -8,6 +8,7 @@ from typing import Optional
 
 from harness_tracing.activity import tool_calls
 from harness_tracing.model import ModelCall, Subagent, ToolCall, Turn, Usage
+from harness_tracing.observe.text import telling_length
 from harness_tracing.prices import Priced, PriceTable, price
 
 Interval = tuple[int, int]
@@ -88,11 +89,12 @@ def by_agent(turns: Sequence[Turn], table: PriceTable) -> list[Spent]:
     """The calls of the main agent and of each sub-agent, the most expensive first."""
     agents = (step for turn in turns for step in turn.steps if isinstance(step, Subagent))
     types = {agent.agent_id: agent.type or "agent" for agent in agents}
+    length = telling_length({call.agent_id for call in _calls(turns) if call.agent_id})
 
     def name(call: ModelCall) -> str:
         if call.agent_id is None:
             return "compaction" if call.kind == "compaction" else MAIN
-        return f"{types.get(call.agent_id, 'agent')} {call.agent_id[:8]}"
+        return f"{types.get(call.agent_id, 'agent')} {call.agent_id[:length]}"
 
     return _spent(turns, table, name)
 
