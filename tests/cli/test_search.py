@@ -98,3 +98,8 @@ def test_what_was_redacted_is_not_found(run: CommandLine) -> None:
     assert run("search", "token okay", "--json").json != []
     files = Path(run.home.root).glob("store.sqlite3*")
     assert not any(secret.lower().encode() in each.read_bytes().lower() for each in files)
+
+
+def test_nothing_found_with_an_operator_says_that_it_is_a_word(traced: CommandLine) -> None:
+    assert "OR is a word like others" in traced("search", "freeship OR nowhere").err
+    assert "a word like others" not in traced("search", "freeship or ORDERLY").err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -17,6 +18,7 @@ from harness_tracing.store.documents import WHERES, Piece, pieces
 from harness_tracing.store.terms import Term, folded, found_in, parse, shown
 
 _BEFORE, _AFTER = 30, 130
+_NO_OPERATORS = ("OR", "AND", "NOT", "NEAR")
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,12 @@ def lines(found: Sequence[Hit]) -> Iterator[Row]:
         yield Row(sentence(Text(" "), words(f"{where}:", "cyan"), text, between=" "))
 
 
-def summary(found: Sequence[Hit], limit: int) -> str:
+def summary(found: Sequence[Hit], limit: int, query: str = "") -> str:
     """How much was found, and how to see more."""
     if not found:
-        return "Nothing was found."
+        taken = [each for each in _NO_OPERATORS if each in re.findall(r"\w+", query)]
+        hint = " {} is a word like others: all words of a search are needed."
+        return "Nothing was found." + (hint.format(taken[0]) if taken else "")
     if len(found) < limit:
         return f"Found in {plural(len(found), 'turn')}."
     return f"The {limit} best; --limit gives more."
