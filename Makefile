@@ -13,6 +13,8 @@ JOBS    ?= 4
 AT_ONCE := -n $(JOBS) --dist worksteal
 CLAUDE  := .e2e/node_modules/.bin/claude
 CODEX   := .e2e/codex/node_modules/.bin/codex
+AGENTSVIEW := .e2e/agentsview/bin/agentsview
+CCUSAGE := .e2e/ccusage/node_modules/.bin/ccusage
 CURSOR  := .e2e/cursor/node_modules/@cursor/sdk/package.json
 SDK_TS  := .e2e/sdk-typescript/node_modules/@anthropic-ai/claude-agent-sdk/package.json
 SOURCES := python/src tests tools demo bench
@@ -66,6 +68,21 @@ $(SDK_TS): tests/e2e/sdk/typescript/package.json
 	npm install --prefix .e2e/sdk-typescript --omit=optional --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
+.PHONY: setup-bench
+setup-bench: $(AGENTSVIEW) $(CCUSAGE)
+
+$(AGENTSVIEW): bench/agentsview.txt
+	@$(PY) -m venv .e2e/agentsview
+	.e2e/agentsview/bin/python -m pip install --quiet --disable-pip-version-check -r bench/agentsview.txt
+	@touch $@
+
+# No lock, for the same reason as Codex's.
+$(CCUSAGE): bench/ccusage/package.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
+	@mkdir -p .e2e/ccusage && cp bench/ccusage/package.json .e2e/ccusage/
+	npm install --prefix .e2e/ccusage --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
 # --- see it --------------------------------------------------------------------------
 
 .PHONY: demo
@@ -97,8 +114,14 @@ soak: setup setup-e2e ## the fault tests at length: fifty kills where CI has fiv
 	$(PYTEST) -m soak $(ARGS)
 
 .PHONY: bench
-bench: setup setup-e2e ## measure what tracing costs; writes docs/performance.md
-	PYTHONPATH=demo $(PY) -m bench $(ARGS)
+bench: setup setup-e2e setup-bench ## measure what tracing costs; writes docs/performance.md
+	@PYTHONPATH=demo $(PY) -m bench $(ARGS); status=$$?; \
+	PYTHONPATH=demo $(PY) -m bench.observe $(ARGS) || status=1; \
+	PYTHONPATH=demo $(PY) -m bench.history $(ARGS) && exit $$status
+
+.PHONY: bench-history
+bench-history: setup setup-bench ## importing 250 MB of sessions beside agentsview and ccusage (ARGS="--megabytes 1000")
+	PYTHONPATH=demo $(PY) -m bench.history $(ARGS)
 
 .PHONY: load
 load: setup ## 200 users' sessions through one endpoint; writes docs/scale.md
@@ -126,6 +149,7 @@ docs-check: setup
 	@$(PY) tools/docs_cli.py --check
 	@$(PY) tools/docs_agents.py --check
 	@$(PY) tools/docs_config.py --check
+	@$(PY) tools/docs_observe.py --check
 paths-check: setup
 	@$(PY) tools/check_paths.py
 
@@ -146,6 +170,7 @@ docs: setup ## refresh the generated reference pages
 	@$(PY) tools/docs_cli.py
 	@$(PY) tools/docs_agents.py
 	@$(PY) tools/docs_config.py
+	@$(PY) tools/docs_observe.py
 
 .PHONY: golden
 golden: setup ## rewrite the golden trees, print the difference; exits 1 when there is one

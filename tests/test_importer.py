@@ -18,7 +18,8 @@ from recorded import _undotted, play, recordings
 
 from harness_tracing import config
 from harness_tracing.follow import CHUNK_BYTES
-from harness_tracing.importer import NO_HOOKS, Imported, Importer, find, import_all
+from harness_tracing.import_pool import import_all
+from harness_tracing.importer import NO_HOOKS, Imported, Importer, find
 from harness_tracing.locks import FileLock
 from harness_tracing.model import ModelCall, Session, Step, Subagent, ToolCall, Turn, step_id
 from harness_tracing.paths import Home
@@ -389,6 +390,27 @@ def test_processes_side_by_side_import_what_one_does(disk: Disk) -> None:
 
     assert [each.outcome for each in done] == ["imported"] * 3
     assert disk.turns("codex") == alone
+
+
+def test_after_an_interrupt_the_next_run_goes_on_to_the_same_end(disk: Disk) -> None:
+    for name in ("simple", "tool_cycle", "tool_failure", "mcp_tool", "multi_turn_resume"):
+        disk.put(CODEX / name)
+    disk.run("codex")
+    whole = disk.turns("codex")
+    shutil.rmtree(disk.home.root)
+    wanted = find(disk.env, ["codex"])
+
+    running = import_all(disk.home, disk.env, wanted, jobs=2)
+    first = next(running)
+    with pytest.raises(KeyboardInterrupt):
+        running.throw(KeyboardInterrupt())
+    stored = disk.turns("codex")
+    again = list(import_all(disk.home, disk.env, wanted, jobs=2))
+
+    assert first.session_id in stored
+    outcomes = {each.session_id: each.outcome for each in again}
+    expected = {name: "unchanged" if name in stored else "imported" for name in whole}
+    assert (outcomes, disk.turns("codex")) == (expected, whole)
 
 
 # -- together with capture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from secret_corpus import ESCAPED, GITHUB, HARMLESS, LEAKS, NAMED, PRIVATE_KEY, SHAPED, Leak
 
-from harness_tracing.secret_rules import find, redact_text, secret_kind_of_name
+from harness_tracing.secret_rules import find, names, redact_text, secret_kind_of_name
 
 
 def test_the_corpora_are_large_enough_to_mean_something() -> None:
@@ -125,6 +125,21 @@ def test_a_users_pattern_replaces_only_its_group() -> None:
 )
 def test_names_of_json_members_tell_secrets(name: str, kind: str | None) -> None:
     assert secret_kind_of_name(name) == kind
+
+
+PIECES = [
+    "passwords", "passphrase", "passcode", "pwd", "secret", "tokentoken", "jwt", "keykey", "cookie",
+    "credentials", "authorization", "auth", "sig", "signature", "s", "_prod", "-2", "_", "-", ":",
+    "=", " = ", ': str = "', "[]", " string = ", '"', "'", "\\", "]", ")", "=>", ":=",
+    '", "value": "', "', '", ">", "</a>", "x", "\n", "1",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_looking_for_words_first_matches_what_trying_every_place_does(text: str) -> None:
+    quick = names._matches(text, names._places(text))
+
+    assert [found.span() for found in quick] == [f.span() for f in names._NAMED.finditer(text)]
 
 
 # Each is repeated up to the size under test: what a regular expression could choke on.

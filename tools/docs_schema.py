@@ -25,6 +25,7 @@ bodies unpacked. A new minor version only adds tables and columns. This page is 
 """
 _CREATE_TABLE = re.compile(r"CREATE TABLE (\w+)")
 _CREATE_INDEX = re.compile(r"CREATE INDEX (\w+) ON (\w+) \((.+?)\)(?: WHERE (.+?))?;", re.DOTALL)
+_CREATE_TRIGGER = re.compile(r"CREATE TRIGGER (\w+) (AFTER .+?) ON (\w+)(?: WHEN (.+?))? BEGIN")
 _COLUMN = re.compile(r"^    (?P<name>[a-z]\w*) (?P<type>[A-Z]+)(?P<rest>[^-]*?),? *-- (?P<why>.+)$")
 _CONSTRAINT = re.compile(r"^    (?:UNIQUE|PRIMARY KEY) \((.+)\),?$")
 
@@ -43,7 +44,7 @@ def page(schema: str) -> str:
 
 
 def _statements(block: str) -> Iterator[str]:
-    """The sections of one block: a table with its comment, then its indexes with theirs."""
+    """The sections of one block: a table, then its indexes and triggers, each with its comment."""
     for statement in database.statements(block + "\n"):
         lines = statement.strip("\n").split("\n")
         index = _CREATE_INDEX.search(statement)
@@ -52,6 +53,11 @@ def _statements(block: str) -> Iterator[str]:
             where = f" where {condition}" if condition else ""
             why = _comment(lines, f"index {name}")
             yield f"Index `{name}` on {table} ({columns}){where}: {_lowered(why)}\n"
+        elif trigger := _CREATE_TRIGGER.search(statement):
+            name, event, table, condition = trigger.groups()
+            when = f" when {condition}" if condition else ""
+            why = _comment(lines, f"trigger {name}")
+            yield f"Trigger `{name}` {event.lower()} on {table}{when}: {_lowered(why)}\n"
         else:
             yield _table(lines)
 

@@ -41,6 +41,12 @@ def test_help_names_every_command(run: CommandLine) -> None:
     assert all(re.search(rf"^  {command[0]} +\w", ran.out, re.M) for command in COMMANDS)
 
 
+@pytest.mark.parametrize("group", [[], ["sessions"], ["spans"], ["outbox"], ["projects"]])
+def test_help_tells_what_commands_do_in_whole_sentences(run: CommandLine, group: list[str]) -> None:
+    _, _, commands = run(*group, "--help").out.partition("Commands:\n")
+    assert commands and "..." not in commands
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_explains_itself(run: CommandLine, command: list[str]) -> None:
     ran = run(*command, "--help")

@@ -37,3 +37,7 @@ class RegistrationError(TracerError):
 
 class PackageMissingError(TracerError, ImportError):
     """A package that is no dependency of ours is not installed; the message says how to get it."""
+
+
+class RemoteError(TracerError):
+    """A team's server cannot be read; the message says why and holds no credential."""
