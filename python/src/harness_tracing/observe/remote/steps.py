@@ -54,9 +54,8 @@ def id_of(span: RemoteSpan) -> str:
         "model_call": key.CALL_ID,
         "tool": SpanAttributes.TOOL_ID,
         "subagent": key.SUBAGENT_ID,
-        "moment": key.MOMENT_ID,
     }
-    return span.text(names[type_of(span)]) or span.span_id
+    return span.text(names.get(type_of(span), key.MOMENT_ID)) or span.span_id
 
 
 def events_of(span: RemoteSpan) -> Iterator[Moment]:
