@@ -165,7 +165,7 @@ def _in_a_terminal(user: CommandLine, environ: dict[str, str]) -> str:
 
     main, secondary = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "harness_tracing.cli", "sessions", "show", "4763"],
+        [sys.executable, "-m", "harness_tracing.cli", "sessions", "show", "--no-pager", "4763"],
         env={**user.environ, **environ},
         stdin=secondary,
         stdout=secondary,

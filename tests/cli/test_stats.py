@@ -75,14 +75,13 @@ def test_a_chart_without_matplotlib_says_how_to_get_it(traced: CommandLine) -> N
     hidden = traced.folder / "hidden"
     hidden.mkdir()
     (hidden / "sitecustomize.py").write_text(
-        "import sys\n"
-        "class NoMatplotlib:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'matplotlib':\n"
-        "            raise ModuleNotFoundError(name)\n"
-        "sys.meta_path.insert(0, NoMatplotlib())\n"
+        "from importlib.machinery import PathFinder\n"
+        "find = PathFinder.find_spec\n"
+        "def find_spec(name, path=None, target=None):\n"
+        "    return None if name == 'matplotlib' else find(name, path, target)\n"
+        "PathFinder.find_spec = find_spec\n"
     )
     picture = str(traced.folder / "a.svg")
     done = traced.process("stats", "--plot", picture, PYTHONPATH=str(hidden))
     assert done.code == 1
-    assert "`harness stats --plot` needs matplotlib: harness extra install plot" in done.err
+    assert "this needs the extra 'plot'; install it: make setup" in done.err

@@ -212,7 +212,7 @@ class SessionWork:
         self._sign_ns = max(self._sign_ns, file.at_ns)
         self._note_process(event)
         if self.settings.verbose:
-            self.log.info("%s at %d", event.name, event.at_ns)
+            self.log.info("session %s: %s", self.session_id, event.name)
         return event
 
     def _feed(self, items: list[Item]) -> None:

@@ -58,6 +58,10 @@ def by_time(items: Sequence[Item], time_ns: Callable[[Any], Optional[int]]) -> I
 
     `time_ns` reads a line's `timestamp` as Unix ns.
     """
+    files = {item.file if isinstance(item, Line) else None for item in items}
+    if len(files) == 1 and None not in files:
+        yield from items  # one file alone: nothing to merge it with
+        return
     streams: dict[str, list[tuple[int, int, Item]]] = {}
     for number, item in enumerate(items):
         if isinstance(item, HookEvent):

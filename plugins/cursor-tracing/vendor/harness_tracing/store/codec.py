@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import Field, field, fields, is_dataclass, make_dataclass
 from functools import cache
 from typing import Any, NamedTuple, Optional, Union, get_type_hints
@@ -190,7 +191,13 @@ def encode(value: Union[Session, Turn, Step]) -> bytes:
         body = msgspec.json.encode(value)
     except (UnicodeEncodeError, RecursionError):
         body = msgspec.json.encode(_writable(value, 0))
-    return zlib.compress(body, 1) if len(body) > COMPRESS_ABOVE_BYTES else body
+    return _compressed(body) if len(body) > COMPRESS_ABOVE_BYTES else body
+
+
+def _compressed(body: bytes) -> bytes:
+    # A window of 16 kB: for bodies of a few kB, setting up a larger one costs more than it saves.
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 14, 7)
+    return compressor.compress(body) + compressor.flush()
 
 
 def _writable(value: Any, depth: int) -> Any:
@@ -231,6 +238,11 @@ def decode_session(body: bytes) -> Session:
 def encode_names(names: tuple[str, ...]) -> Optional[str]:
     """Names as a JSON list; None for none."""
     return msgspec.json.encode([whole_text(n) for n in names]).decode() if names else None
+
+
+def encode_numbers(numbers: Iterable[int]) -> str:
+    """Numbers as a JSON list, for json_each."""
+    return msgspec.json.encode(list(numbers)).decode()
 
 
 def decode_names(text: Optional[str]) -> tuple[str, ...]:
