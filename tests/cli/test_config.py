@@ -139,6 +139,7 @@ def test_names_are_settings_or_variables(
         ("ARIZE_PROJECTNAME", "x", "ARIZE_PROJECT_NAME"),
         ("log_prompts", "maybe", "log_prompts cannot be that; it may be true or false"),
         ("retention_days", "0", "a whole number from 1 on"),
+        ("retention_days", "-4", "a whole number from 1 on"),
         ("shape", "round", "turns or calls"),
         ("destinations.phoenix.endpoint", "not a url", "was left as it is"),
         ("destinations.mine.endpoint", "http://h:1", "destinations.mine.kind"),

@@ -79,6 +79,14 @@ def test_what_is_missing_is_said(
     assert not run.home.root.exists()
 
 
+def test_a_wrong_answer_names_the_variable_it_came_from(run: CommandLine) -> None:
+    run.environ["PHOENIX_ENDPOINT"] = "nowhere"
+    ran = run("setup", "--yes", "--backend", "phoenix")
+    assert ran.code == 1
+    assert "may be https://host" in ran.err and "comes from: PHOENIX_ENDPOINT" in ran.err
+    assert not run.home.config.exists()
+
+
 def test_what_is_configured_stays_unless_something_else_is_named(run: CommandLine) -> None:
     run.home.root.mkdir(parents=True)
     text = "destinations:\n  phoenix: {endpoint: 'http://h:1'}\n"
