@@ -21,6 +21,7 @@ from harness_tracing import agents, spool
 from harness_tracing.agents.base import Changes, HistorySession, Line, TurnChange
 from harness_tracing.agents.history import folder_name
 from harness_tracing.config import Settings
+from harness_tracing.decoding import decoder_of
 from harness_tracing.errors import TracerError
 from harness_tracing.follow import CHUNK_BYTES, Follower
 from harness_tracing.log import agent_log
@@ -198,7 +199,7 @@ class Importer:
     def _saved(self, wanted: Wanted) -> Optional[Saved]:
         raw = self._store.reader_state(wanted.agent, wanted.session.session_id)
         with suppress(msgspec.DecodeError, msgspec.ValidationError):
-            return msgspec.json.decode(raw, type=Saved) if raw is not None else None
+            return decoder_of(Saved).decode(raw) if raw is not None else None
         return None
 
     def _settings_of(self, wanted: Wanted) -> Settings:

@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional, Protocol, TypeVar
 import msgspec
 
 from harness_tracing.agents.base import HookEvent, Item, Line
+from harness_tracing.decoding import decoder_of
 from harness_tracing.model import (
     Gap,
     ModelCall,
@@ -44,7 +45,7 @@ def restored(snapshot: Optional[bytes], kind: type[State], project: str) -> Opti
     if snapshot is None:
         return None
     try:
-        state = msgspec.json.decode(snapshot, type=kind)
+        state = decoder_of(kind).decode(snapshot)
     except (msgspec.DecodeError, msgspec.ValidationError):
         return None
     if state.version != kind.version:

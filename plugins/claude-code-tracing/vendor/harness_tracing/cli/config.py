@@ -85,7 +85,7 @@ def get(edge: Edge, name: str, agent: Optional[str], as_json: bool) -> None:
         raise click.ClickException(f"{key.name} is not set")
 
 
-@config_.command("set")
+@config_.command("set", context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("value", required=False)
 @pass_edge

@@ -133,6 +133,7 @@ def _store_what_was_captured(edge: Edge, home: Home) -> None:
 
     if not home.spool.exists() and not home.store.exists():
         return
+    talk(f"Storing, and sending where that is set up, what was captured (at most {FLUSH_S:g} s) …")
     try:
         result = worker.flush(home, edge.environ, timeout_s=FLUSH_S, wait=True)
     except TracerError as error:

@@ -134,7 +134,10 @@ class _Run:
             raise click.UsageError(str(error)) from None
         if where == "agent" and now.settings_file is None:
             raise click.UsageError("--to agent needs an agent with a settings file of its own.")
-        plan = planned(now, answers, where)
+        try:
+            plan = planned(now, answers, where)
+        except ConfigError as error:
+            raise ConfigError(f"{error}.{self._taken_from(answers.access)}") from None
         if check and answers.access is not None and answers.access.backend != "local":
             self._checked = self._check(now, answers.access)
             talk(("" if self._checked.ok else "Problem: ") + self._checked.message)
@@ -156,6 +159,14 @@ class _Run:
             project=(env.get("ARIZE_PROJECT_NAME") or "").strip() or None,
             content=told.content_of(env),
         )
+
+    def _taken_from(self, access: Optional[Access]) -> str:
+        """Which variables the answers came from that config.yaml would have held."""
+        from harness_tracing.config.fields import variables_of
+
+        known = variables_of(access.backend) if access is not None else {}
+        given = [name for names in known.values() for name in names if name in self._edge.environ]
+        return f" With --yes that comes from: {', '.join(given)}" if given else ""
 
     # --- asking
 
