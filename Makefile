@@ -8,9 +8,15 @@ SHELL := /bin/sh
 
 PY      := .venv/bin/python
 PYTEST  := $(PY) -m pytest
+# Tests wait for processes far more than they compute: several at once, also on two cores.
+JOBS    ?= 4
+AT_ONCE := -n $(JOBS) --dist worksteal
 CLAUDE  := .e2e/node_modules/.bin/claude
 CODEX   := .e2e/codex/node_modules/.bin/codex
+AGENTSVIEW := .e2e/agentsview/bin/agentsview
+CCUSAGE := .e2e/ccusage/node_modules/.bin/ccusage
 CURSOR  := .e2e/cursor/node_modules/@cursor/sdk/package.json
+SDK_TS  := .e2e/sdk-typescript/node_modules/@anthropic-ai/claude-agent-sdk/package.json
 SOURCES := python/src tests tools demo bench
 ARGS    ?=
 
@@ -29,7 +35,8 @@ setup-39:
 	@PYTHON= sh tools/make_venv.sh .venv-39 3.9 || sh tools/missing_python.sh 3.9
 
 .PHONY: setup-e2e
-setup-e2e: $(CLAUDE) $(CODEX) $(CURSOR) ## install the real clients from npm into .e2e/
+setup-e2e: $(CLAUDE) $(CODEX) $(CURSOR) $(SDK_TS) ## install the real clients into .e2e/
+	@sh tools/make_sdk.sh
 
 $(CLAUDE): tests/e2e/package.json tests/e2e/package-lock.json
 	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
@@ -54,6 +61,28 @@ $(CURSOR): tests/e2e/cursor/package.json
 	npm install --prefix .e2e/cursor --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# Without its optional packages: each holds a whole Claude Code, which is there already.
+$(SDK_TS): tests/e2e/sdk/typescript/package.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
+	@mkdir -p .e2e/sdk-typescript && cp tests/e2e/sdk/typescript/package.json .e2e/sdk-typescript/
+	npm install --prefix .e2e/sdk-typescript --omit=optional --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: setup-bench
+setup-bench: $(AGENTSVIEW) $(CCUSAGE)
+
+$(AGENTSVIEW): bench/agentsview.txt
+	@$(PY) -m venv .e2e/agentsview
+	.e2e/agentsview/bin/python -m pip install --quiet --disable-pip-version-check -r bench/agentsview.txt
+	@touch $@
+
+# No lock, for the same reason as Codex's.
+$(CCUSAGE): bench/ccusage/package.json
+	@command -v npm >/dev/null || { echo "npm was not found: install Node (https://nodejs.org)" >&2; exit 1; }
+	@mkdir -p .e2e/ccusage && cp bench/ccusage/package.json .e2e/ccusage/
+	npm install --prefix .e2e/ccusage --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
 # --- see it --------------------------------------------------------------------------
 
 .PHONY: demo
@@ -64,13 +93,13 @@ demo: setup ## trace the real Claude Code against a scripted model, show its ses
 
 .PHONY: test
 test: setup ## all tests but those with targets of their own below (ARGS="-k spool")
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(AT_ONCE) $(ARGS)
 
 .PHONY: test-39
 # What shells do, and who is trusted with a key, does not hang on the version of Python.
-SAME_ON_39 = --ignore=tests/capture --ignore=tests/security
+SAME_ON_39 = --ignore=tests/capture --ignore=tests/security --ignore=tests/test_install_sh.py
 test-39: setup-39
-	@if [ -x .venv-39/bin/python ]; then .venv-39/bin/python -m pytest $(SAME_ON_39) $(ARGS); fi
+	@if [ -x .venv-39/bin/python ]; then .venv-39/bin/python -m pytest $(AT_ONCE) $(SAME_ON_39) $(ARGS); fi
 
 .PHONY: e2e
 e2e: setup setup-e2e ## the tests that drive the real clients
@@ -85,8 +114,14 @@ soak: setup setup-e2e ## the fault tests at length: fifty kills where CI has fiv
 	$(PYTEST) -m soak $(ARGS)
 
 .PHONY: bench
-bench: setup setup-e2e ## measure what tracing costs; writes docs/performance.md
-	PYTHONPATH=demo $(PY) -m bench $(ARGS)
+bench: setup setup-e2e setup-bench ## measure what tracing costs; writes docs/performance.md
+	@PYTHONPATH=demo $(PY) -m bench $(ARGS); status=$$?; \
+	PYTHONPATH=demo $(PY) -m bench.observe $(ARGS) || status=1; \
+	PYTHONPATH=demo $(PY) -m bench.history $(ARGS) && exit $$status
+
+.PHONY: bench-history
+bench-history: setup setup-bench ## importing 250 MB of sessions beside agentsview and ccusage (ARGS="--megabytes 1000")
+	PYTHONPATH=demo $(PY) -m bench.history $(ARGS)
 
 .PHONY: load
 load: setup ## 200 users' sessions through one endpoint; writes docs/scale.md
@@ -113,6 +148,8 @@ docs-check: setup
 	@$(PY) tools/docs_schema.py --check
 	@$(PY) tools/docs_cli.py --check
 	@$(PY) tools/docs_agents.py --check
+	@$(PY) tools/docs_config.py --check
+	@$(PY) tools/docs_observe.py --check
 paths-check: setup
 	@$(PY) tools/check_paths.py
 
@@ -132,6 +169,8 @@ docs: setup ## refresh the generated reference pages
 	@$(PY) tools/docs_schema.py
 	@$(PY) tools/docs_cli.py
 	@$(PY) tools/docs_agents.py
+	@$(PY) tools/docs_config.py
+	@$(PY) tools/docs_observe.py
 
 .PHONY: golden
 golden: setup ## rewrite the golden trees, print the difference; exits 1 when there is one
@@ -150,6 +189,16 @@ prices: setup ## refresh the price table from the newest LiteLLM release
 lock: ## resolve the dependencies anew (needs uv): uv.lock and both requirements files
 	uv lock --project python --no-config --upgrade
 	@sh tools/export_lock.sh
+
+# --- release it ----------------------------------------------------------------------
+
+.PHONY: dist
+dist: setup ## build wheel and sdist into dist/: for pip, pipx and `uv tool install`
+	@rm -rf dist && cd python && ../$(PY) -m hatchling build -d ../dist -t sdist -t wheel
+
+.PHONY: release-notes
+release-notes: setup ## print what the changelog says of this version (ARGS="0.2.0" of another)
+	@$(PY) tools/release_notes.py $(ARGS)
 
 # --- clean up ------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import capture, delivery, long_session, machine, reading, report, sessions
+from bench import capture, delivery, long_session, machine, reading, report, sessions, starts
 from checkout import CLAUDE
 
 
@@ -33,14 +33,17 @@ def main() -> int:
         worker = long_session.measure(place / "long")
         _say("reading")
         rate = reading.measure(place / "reading", 3 if quick else reading.ROUNDS)
+        _say("commands")
+        started = starts.measure(place / "starts", 5 if quick else starts.ROUNDS)
         _say("delivery")
         sent = delivery.measure(place / "delivery")
     words = f"{machine.in_words()}; {machine.client_version(CLAUDE)}"
-    measured = report.text(words, timings, walls, worker, rate, sent)
+    measured = report.text(words, timings, walls, worker, rate, sent, started)
     print(measured)
     if not quick:
         report.write(measured)
-    missed = [goal.what for goal in report.goals(timings, walls, worker, rate) if not goal.met]
+    goals = report.goals(timings, walls, worker, rate, started)
+    missed = [goal.what for goal in goals if not goal.met]
     for what in missed:
         _say(f"goal missed: {what}")
     return 1 if missed else 0

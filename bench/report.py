@@ -11,6 +11,7 @@ from bench.delivery import Delivered, Deliveries
 from bench.long_session import WorkerCost
 from bench.reading import ReadingRate
 from bench.sessions import Walls
+from bench.starts import ANEW, BESIDE, LINE, STATUS, Starts
 from bench.stats import median, milliseconds, p95
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -40,7 +41,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def goals(timings: Timings, walls: Walls, worker: WorkerCost, rate: ReadingRate) -> list[Goal]:
+def goals(
+    timings: Timings, walls: Walls, worker: WorkerCost, rate: ReadingRate, starts: Starts
+) -> list[Goal]:
     """The numbers that we promise."""
     worst = max(timings.ratio("10 kB", place) for place in PLACES)
     visible = median(walls.stop_to_visible)
@@ -76,6 +79,15 @@ def goals(timings: Timings, walls: Walls, worker: WorkerCost, rate: ReadingRate)
             "≥ 30 MB/s",
             f"{rate.mb_per_s:.0f} MB/s",
             rate.mb_per_s >= 30,
+        ),
+        *(
+            Goal(
+                f"`{command}`: processor",
+                f"≤ 1.5 × `{BESIDE}`",
+                f"{starts.ratio(command):.2f} ×",
+                starts.ratio(command) <= 1.5,
+            )
+            for command in (STATUS, LINE)
         ),
     ]
 
@@ -123,6 +135,21 @@ def session_table(walls: Walls) -> str:
     return table(["`claude -p`, ten hook calls", "median", "p95", "runs"], rows)
 
 
+def starts_table(starts: Starts) -> str:
+    """Commands that others run all the time."""
+    words = {
+        BESIDE: f"`{BESIDE}`",
+        STATUS: f"`{STATUS}`",
+        ANEW: f"`{STATUS}` after something changed",
+        LINE: f"`{LINE} AGENT EVENT`",
+    }
+    rows = [
+        [words[name], *_spread(values), f"{starts.ratio(name):.2f}"]
+        for name, values in starts.cpu_s.items()
+    ]
+    return table(["processor time", "median", "p95", f"× `{BESIDE}`"], rows)
+
+
 def delivery_table(sent: Deliveries) -> str:
     """Ten thousand spans to a sink on the same machine, ours beside the plain exporter."""
     words = {"the outbox, as `harness flush` sends": sent.ours, "`OTLPSpanExporter`": sent.plain}
@@ -148,11 +175,12 @@ def text(
     worker: WorkerCost,
     rate: ReadingRate,
     sent: Deliveries,
+    starts: Starts,
 ) -> str:
     """The measured part of the page."""
     goal_rows = [
         [goal.what, goal.goal, goal.measured, "yes" if goal.met else "**no**"]
-        for goal in goals(timings, walls, worker, rate)
+        for goal in goals(timings, walls, worker, rate, starts)
     ]
     return "\n\n".join(
         [
@@ -169,6 +197,10 @@ def text(
             f"{worker.events} hook calls and {worker.transcript_bytes / 1e6:.2f} MB of transcript "
             f"in {worker.wall_s:.0f} s: {worker.cpu_s:.2f} s of processor time, "
             f"{worker.peak_memory_mb:.0f} MB at its peak.",
+            "### Commands of a status line",
+            f"{len(starts.cpu_s[STATUS])} rounds, everything in turn in each round; a home with a"
+            " session and a backend.",
+            starts_table(starts),
             "### Delivery",
             f"{sent.ours.spans} spans (shape `turns`) from the store to a sink that takes all; "
             "start and imports of the process count as processor time. They are those of one long "

@@ -29,18 +29,20 @@ MANY_STEPS = 80
 SHOWN_OF_MANY = 16
 
 
-def check(name: str, text: str) -> None:
+def check(name: str, text: str, suffix: str = ".txt") -> None:
     """Fail unless the golden file of that name holds this text.
 
     With HARNESS_WRITE_GOLDEN=1 the file is rewritten and the test fails all the same, so that
     rewriting cannot stay on unnoticed.
     """
-    path = FOLDER / (name + ".txt")
-    known = path.read_text(encoding="utf-8") if path.exists() else ""
+    path = FOLDER / (name + suffix)
+    known = path.read_text(encoding="utf-8") if path.exists() else None
     if known == text:
         return
     difference = "\n".join(
-        difflib.unified_diff(known.split("\n"), text.split("\n"), "golden", "now", lineterm="")
+        difflib.unified_diff(
+            (known or "").split("\n"), text.split("\n"), "golden", "now", lineterm=""
+        )
     )
     if os.environ.get("HARNESS_WRITE_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ import pytest
 
 import harness_tracing
 from harness_tracing import bootstrap
+from harness_tracing.environments import python_of, write_launcher
 from harness_tracing.errors import BootstrapError
 from harness_tracing.interpreters import interpreters
 from harness_tracing.paths import Home
@@ -76,24 +77,25 @@ class Vendor:
         (self.source / "__init__.py").write_text(f'__version__ = "{version}"\n')
 
 
-def wheel(folder: Path) -> str:
-    """Make a wheel `dependency`; returns its line for requirements.lock."""
-    folder.mkdir()
-    info = "dependency-1.0.dist-info"
+def wheel(folder: Path, name: str = "dependency") -> str:
+    """Make a wheel of that name; returns its line for requirements.lock."""
+    folder.mkdir(exist_ok=True)
+    info = f"{name}-1.0.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
     files = {
-        "dependency.py": b"",
-        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: dependency\nVersion: 1.0\n",
+        f"{name}.py": b"",
+        f"{info}/METADATA": metadata.encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\n"
         b"Tag: py3-none-any\n",
     }
     digests = {n: base64.urlsafe_b64encode(hashlib.sha256(c).digest()) for n, c in files.items()}
     record = "".join(f"{n},sha256={d.decode().rstrip('=')},\n" for n, d in digests.items())
-    path = folder / "dependency-1.0-py3-none-any.whl"
+    path = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
+        for member, content in files.items():
+            archive.writestr(member, content)
         archive.writestr(f"{info}/RECORD", record + f"{info}/RECORD,,\n")
-    return f"dependency==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+    return f"{name}==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
 
 def answering(folder: Path, name: str, answer: str) -> None:
@@ -249,6 +251,48 @@ def test_a_rebuild_on_request(home: Home, vendor: Vendor) -> None:
     assert str(home.current.readlink()) == "versions/1.0+2"
 
 
+def test_by_hand_the_same_version_with_other_content_is_built_anew(
+    home: Home, vendor: Vendor
+) -> None:
+    run(home, vendor)
+    (vendor.source / "more.py").write_text("")
+    assert run(home, vendor) == 0, "hooks never replace what works"
+    assert str(home.current.readlink()) == "versions/1.0"
+    assert run(home, vendor, renew=True) == 0
+    assert str(home.current.readlink()) == "versions/1.0+2"
+    assert (home.current / "package" / "harness_tracing" / "more.py").exists()
+    assert run(home, vendor, renew=True) == 0
+    assert str(home.current.readlink()) == "versions/1.0+2"
+
+
+def test_an_extra_is_installed_hash_checked_and_stays_over_an_upgrade(
+    home: Home, vendor: Vendor
+) -> None:
+    base = (vendor.folder / "requirements.lock").read_text()
+    more = wheel(vendor.wheels, "more")
+    (vendor.folder / "requirements-much.lock").write_text(base + more)
+    run(home, vendor)
+    environment = home.current.resolve()
+    bootstrap.add_extra(home, environment, "much", vendor.environ())
+    question = "import dependency, more; print('both')"
+    assert said_by(environment / "bin" / "python", "-I", "-c", question) == "both"
+    vendor.set_version("1.1")
+    assert run(home, vendor) == 0
+    assert works(home, "1.1")
+    assert said_by(home.current / "bin" / "python", "-I", "-c", question) == "both"
+
+
+def test_an_extra_with_another_hash_is_refused_and_not_kept(home: Home, vendor: Vendor) -> None:
+    line = wheel(vendor.wheels, "more")
+    wrong = line[:-2] + ("0" if line[-2] != "0" else "1") + "\n"
+    (vendor.folder / "requirements-much.lock").write_text(wrong)
+    run(home, vendor)
+    with pytest.raises(BootstrapError, match="HASHES"):
+        bootstrap.add_extra(home, home.current.resolve(), "much", vendor.environ())
+    assert bootstrap.kept_extras(home) == []
+    assert works(home, "1.0")
+
+
 def test_a_failure_is_told_and_mended_by_the_next_attempt(home: Home, vendor: Vendor) -> None:
     lock = vendor.folder / "requirements.lock"
     good = lock.read_text()
@@ -281,7 +325,7 @@ def test_a_failed_upgrade_leaves_the_version_before(home: Home, vendor: Vendor) 
 def test_a_missing_lock_file_says_what_to_do(home: Home, vendor: Vendor) -> None:
     (vendor.folder / "requirements.lock").unlink()
     assert run(home, vendor) == 1
-    assert "install the plugin again" in bootstrap.status(home).message
+    assert "install it again" in bootstrap.status(home).message
 
 
 def test_a_home_that_cannot_be_written_is_told(home: Home, vendor: Vendor) -> None:
@@ -333,7 +377,7 @@ def test_a_killed_bootstrap_is_told_from_a_running_one(home: Home, vendor: Vendo
     home.bootstrap.mkdir(parents=True)
     state = home.bootstrap / "state.json"
     state.write_text(json.dumps({"state": "building", "message": "installing"}))
-    with bootstrap._exclusive(home.bootstrap / "lock", wait=False):
+    with bootstrap.exclusive(home.bootstrap / "lock", wait=False):
         assert bootstrap.status(home).state == "building"
     assert bootstrap.status(home).state == "interrupted"
 
@@ -342,14 +386,14 @@ def test_what_a_killed_one_started_holds_the_lock(home: Home, vendor: Vendor) ->
     """A pip that lives on must not write beside the next bootstrap."""
     home.bootstrap.mkdir(parents=True)
     lock = home.bootstrap / "lock"
-    with bootstrap._exclusive(lock, wait=False) as held:
+    with bootstrap.exclusive(lock, wait=False) as held:
         assert held is not None
         child = subprocess.Popen(["sleep", "60"], pass_fds=(held,))
-    with bootstrap._exclusive(lock, wait=False) as again:
+    with bootstrap.exclusive(lock, wait=False) as again:
         assert again is None
     child.kill()
     child.wait()
-    with bootstrap._exclusive(lock, wait=False) as again:
+    with bootstrap.exclusive(lock, wait=False) as again:
         assert again is not None
 
 
@@ -404,3 +448,21 @@ def test_the_real_package(tmp_path: Path) -> None:
     assert str(home.current / "bin" / "python") in line
     capture = home.current / "package" / "harness_tracing" / "capture" / "capture.sh"
     assert str(capture) in line, "a path that later versions have as well"
+
+
+def test_the_command_says_what_to_do_when_its_python_is_gone(tmp_path: Path) -> None:
+    environment = tmp_path / "environment of 'mine'"
+    python_of(environment).parent.mkdir(parents=True)
+    python_of(environment).symlink_to(tmp_path / "uninstalled")
+    write_launcher(tmp_path / "bin", environment)
+    done = subprocess.run([str(tmp_path / "bin" / "harness")], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{python_of(environment)} is not there any more" in done.stderr
+    assert "run install.sh again" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
+def test_a_home_it_makes_is_its_users_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "deep" / "home")
+    assert bootstrap.run(home, tmp_path / "no package", {"PATH": ""}) == 1
+    assert home.root.stat().st_mode & 0o077 == 0

@@ -18,17 +18,19 @@ from recorded import _undotted, play, recordings
 
 from harness_tracing import config
 from harness_tracing.follow import CHUNK_BYTES
-from harness_tracing.importer import NO_HOOKS, Imported, Importer, find, import_all
+from harness_tracing.import_pool import import_all
+from harness_tracing.importer import NO_HOOKS, Imported, Importer, find
 from harness_tracing.locks import FileLock
 from harness_tracing.model import ModelCall, Session, Step, Subagent, ToolCall, Turn, step_id
 from harness_tracing.paths import Home
 from harness_tracing.store import SessionChange, Store, TurnWrite
+from tests.worker.conftest import Undisturbed
 from tests.worker.conftest import place as place
-from tests.worker.player import Place, Recording, capture, recording
+from tests.worker.conftest import undisturbed as undisturbed
+from tests.worker.player import Place, Recording, assert_same, capture, recording
 from tests.worker.player import play as play_hooks
 
 DAY_NS = 86_400 * 10**9
-MOST_BYTES = 400_000
 CLAUDE = Path(__file__).parent / "recordings" / "claude-code"
 CODEX = Path(__file__).parent / "recordings" / "codex"
 CURSOR = Path(__file__).parent / "recordings" / "cursor"
@@ -54,7 +56,6 @@ CASES = [
     for agent in ("claude-code", "codex")
     for folder in recordings(agent)
     if (folder / "home").exists()
-    and sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < MOST_BYTES
 ]
 
 
@@ -391,6 +392,27 @@ def test_processes_side_by_side_import_what_one_does(disk: Disk) -> None:
     assert disk.turns("codex") == alone
 
 
+def test_after_an_interrupt_the_next_run_goes_on_to_the_same_end(disk: Disk) -> None:
+    for name in ("simple", "tool_cycle", "tool_failure", "mcp_tool", "multi_turn_resume"):
+        disk.put(CODEX / name)
+    disk.run("codex")
+    whole = disk.turns("codex")
+    shutil.rmtree(disk.home.root)
+    wanted = find(disk.env, ["codex"])
+
+    running = import_all(disk.home, disk.env, wanted, jobs=2)
+    first = next(running)
+    with pytest.raises(KeyboardInterrupt):
+        running.throw(KeyboardInterrupt())
+    stored = disk.turns("codex")
+    again = list(import_all(disk.home, disk.env, wanted, jobs=2))
+
+    assert first.session_id in stored
+    outcomes = {each.session_id: each.outcome for each in again}
+    expected = {name: "unchanged" if name in stored else "imported" for name in whole}
+    assert (outcomes, disk.turns("codex")) == (expected, whole)
+
+
 # -- together with capture
 
 
@@ -407,6 +429,26 @@ def test_what_was_captured_is_not_imported(place: Place) -> None:
 
     assert outcomes(place) == ["unchanged"] * len(made.session_ids)
     assert place.contents() == captured
+
+
+@pytest.mark.parametrize("name", ["tool_cycle", "subagent_parallel"])
+def test_importing_again_and_again_while_it_is_captured_changes_nothing(
+    place: Place, undisturbed: Undisturbed, name: str
+) -> None:
+    made = Recording.ready(place, recording(name))
+    seen: list[str] = []
+
+    def before(number: int) -> None:
+        with Store.open(place.home.store) as store:
+            importer = Importer(place.home, place.environ(), store, time.time_ns)
+            for wanted in find(place.environ(), ["claude-code"]):
+                seen.append(importer.take(wanted).outcome)
+
+    play_hooks(made, before=before)
+
+    assert seen and "imported" not in seen, seen
+    assert place.flush().left == 0
+    assert_same(place.contents(), undisturbed(name))
 
 
 def test_what_came_without_hooks_into_a_captured_session_is_added(place: Place) -> None:

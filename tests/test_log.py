@@ -15,6 +15,7 @@ import pytest
 from secret_corpus import GITHUB
 
 from harness_tracing.config import Settings, load
+from harness_tracing.locks import FileLock
 from harness_tracing.log import agent_log, log_path
 
 
@@ -119,6 +120,23 @@ def test_many_processes_write_whole_lines(settings: Settings, tmp_path: Path) ->
     written = lines(log_path(settings, "codex"))
     assert len(written) == 800
     assert all(line.endswith(" end") for line in written)
+
+
+def test_only_one_process_moves_a_full_file(settings: Settings) -> None:
+    log, path = agent_log(settings, "codex"), log_path(settings, "codex")
+    log.info("first")
+    os.truncate(path, 1_000_000)
+    another = FileLock(path)
+    assert another.acquire()
+
+    log.info("while another moves it")
+    assert not path.with_name("codex.log.1").exists()
+    assert "while another moves it" in lines(path)[-1]
+
+    another.release()
+    log.info("after")
+    assert [line.split(" ", 3)[3] for line in lines(path)] == ["after"]
+    assert "while another moves it" in lines(path.with_name("codex.log.1"))[-1]
 
 
 def test_a_log_that_cannot_be_written_disturbs_nobody(

@@ -114,7 +114,14 @@ def checkout(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for part in ("python/src/harness_tracing", "plugins", ".claude-plugin", ".agents"):
         shutil.copytree(ROOT / part, copy / part, ignore=ignored)
-    for part in ("marketplace.json", "python/requirements.lock", "tools/generate.py"):
+    locks = ("requirements.lock", "requirements-plot.lock", "requirements-phoenix.lock")
+    parts = (
+        "LICENSE",
+        "marketplace.json",
+        "tools/generate.py",
+        *(f"python/{lock}" for lock in locks),
+    )
+    for part in parts:
         (copy / part).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / part, copy / part)
     generate(copy)
@@ -136,7 +143,9 @@ def test_what_was_generated_passes_the_check(checkout: Path) -> None:
     [
         "plugins/claude-code-tracing/hooks/hooks.json",
         "plugins/claude-code-tracing/vendor/harness_tracing/model.py",
+        "plugins/claude-code-tracing/skills/trace/SKILL.md",
         "plugins/claude-code-tracing/vendor/requirements.lock",
+        "plugins/claude-code-tracing/vendor/requirements-plot.lock",
         "plugins/claude-code-tracing/.claude-plugin/plugin.json",
         ".claude-plugin/marketplace.json",
         "docs/hooks.md",
@@ -153,8 +162,9 @@ def test_a_changed_file_fails_the_check_and_is_mended(checkout: Path, change: st
     assert file.read_bytes() == before
 
 
-def test_a_file_too_many_fails_the_check_and_goes(checkout: Path) -> None:
-    old = checkout / "plugins/claude-code-tracing/vendor/harness_tracing/gone/old.py"
+@pytest.mark.parametrize("folder", ["vendor/harness_tracing/gone", "skills/gone"])
+def test_a_file_too_many_fails_the_check_and_goes(checkout: Path, folder: str) -> None:
+    old = checkout / "plugins" / "claude-code-tracing" / folder / "old.py"
     old.parent.mkdir()
     old.write_text("")
     assert "gone/old.py is too much" in generate(checkout, "--check").stderr

@@ -6,10 +6,12 @@ import hashlib
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomlkit
 
 import harness_tracing
 from harness_tracing import agents
@@ -81,6 +83,23 @@ def test_manifest_and_lists_agree(agent: str) -> None:
 
 def test_codex_takes_hooks_json_only_without_keys_of_others() -> None:
     assert set(read(plugin("codex") / "hooks" / "hooks.json")) == {"description", "hooks"}
+
+
+def test_codex_managed_requirements_have_the_plugins_lines() -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", str(ROOT / "tools" / "codex_requirements.py")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    managed = tomlkit.parse(done.stdout).unwrap()["hooks"]
+    assert managed.pop("managed_dir") == str(plugin("codex"))
+    found = {event: handlers[0]["hooks"] for event, handlers in managed.items()}
+    root = str(plugin("codex"))
+    assert found == {
+        event: [{**handler, "command": handler["command"].replace("${PLUGIN_ROOT}", root)}]
+        for event, handler in handlers("codex").items()
+    }
 
 
 def test_cursor_takes_a_file_only_without_what_looks_like_a_comment() -> None:

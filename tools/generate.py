@@ -1,9 +1,9 @@
-"""Makes what is derived: vendored copies, hooks.json, manifests, docs/hooks.md.
+"""Makes what is derived: vendored copies, skills, hooks.json, manifests, docs/hooks.md.
 
     python tools/generate.py            write it
     python tools/generate.py --check    say what differs; exit 1 if anything does
 
-Sources: `python/src/harness_tracing`, `python/requirements.lock`, the agents' descriptors
+Sources: `python/src/harness_tracing`, the locks beside it, the agents' descriptors
 and the root `marketplace.json`. What is derived is committed, and edited by nobody.
 """
 
@@ -21,11 +21,13 @@ import harness_tracing
 from harness_tracing import agents
 from harness_tracing.agents.base import Agent, Event
 from harness_tracing.capture import hook_command
+from harness_tracing.environments import locks_of_extras
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "src" / "harness_tracing"
 LOCK = ROOT / "python" / "requirements.lock"
 HOOKS_PAGE = ROOT / "docs" / "hooks.md"
+REGISTERED = Path("cli", "registered.py")
 CAPTURE = "vendor/harness_tracing/capture/capture.sh"
 NOT_COPIED = (".pyc", ".pyo")
 
@@ -55,7 +57,7 @@ FORMS = {
         ".codex-plugin/plugin.json",
         ".agents/plugins/marketplace.json",
         "${PLUGIN_ROOT}",
-        {"hooks": "./hooks/hooks.json"},
+        {"hooks": "./hooks/hooks.json", "skills": "./skills/"},
         lambda path: {"source": "local", "path": path},
         {"installation": "AVAILABLE", "authentication": "ON_INSTALL"},
     ),
@@ -72,7 +74,8 @@ FORMS = {
 def derived() -> dict[Path, bytes]:
     """Every derived file and what it has to hold."""
     marketplace = json.loads((ROOT / "marketplace.json").read_text(encoding="utf-8"))
-    files = {HOOKS_PAGE: hooks_page().encode()}
+    files = {HOOKS_PAGE: hooks_page().encode(), PACKAGE / REGISTERED: registered().encode()}
+    files[ROOT / "python" / "LICENSE"] = (ROOT / "LICENSE").read_bytes()
     for name, form in FORMS.items():
         files[ROOT / form.marketplace_path] = _json(marketplace_of(marketplace, name))
     for entry in marketplace["plugins"]:
@@ -80,8 +83,11 @@ def derived() -> dict[Path, bytes]:
         manifest = manifest_of(entry, marketplace["owner"])
         files[plugin / FORMS[agent.name].manifest_path] = _json(manifest)
         files[plugin / "hooks" / "hooks.json"] = _json(hooks_of(agent))
-        files[plugin / "vendor" / "requirements.lock"] = LOCK.read_bytes()
+        for lock in (LOCK, *locks_of_extras(LOCK)):
+            files[plugin / "vendor" / lock.name] = lock.read_bytes()
         files.update(vendored(plugin / "vendor" / "harness_tracing"))
+        files[plugin / "vendor" / "harness_tracing" / REGISTERED] = registered().encode()
+        files.update(skills(plugin / "skills"))
     return files
 
 
@@ -92,6 +98,37 @@ def vendored(folder: Path) -> dict[Path, bytes]:
         for path in sorted(PACKAGE.rglob("*"))
         if path.is_file() and path.suffix not in NOT_COPIED
     }
+
+
+def skills(folder: Path) -> dict[Path, bytes]:
+    """Our skills as they have to lie in a plugin's folder: copies, since links may not survive."""
+    source = PACKAGE / "skills"
+    return {
+        folder / path.relative_to(source): path.read_bytes() for path in source.glob("*/SKILL.md")
+    }
+
+
+def registered() -> str:
+    """The module by which `harness hook-command` answers without loading any descriptor."""
+    lines = [
+        '"""The events that are registered with each agent, and whether its lines need a shell.',
+        "",
+        "Made by `make vendor` from the agents' descriptors, whose loading takes far longer.",
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "REGISTERED: dict[str, tuple[bool, tuple[str, ...]]] = {",
+    ]
+    for name in agents.names():
+        agent = agents.get(name)
+        lines += [f'    "{name}": (', f"        {agent.own_shell},", "        ("]
+        lines += [f'            "{event.name}",' for event in agent.events]
+        lines += ["        ),", "    ),"]
+    lines += ["}", "ALIASES: dict[str, str] = {"]
+    known = map(agents.get, agents.names())
+    lines += [f'    "{alias}": "{agent.name}",' for agent in known for alias in agent.aliases]
+    return "\n".join([*lines, "}", ""])
 
 
 def hooks_of(agent: Agent) -> dict[str, Any]:
@@ -168,8 +205,8 @@ def hooks_page() -> str:
 
 
 def leftovers(files: dict[Path, bytes]) -> Iterator[Path]:
-    """Files in vendored copies that the package no longer has."""
-    for copy in sorted(ROOT.glob("plugins/*/vendor")):
+    """Files in copies that the package no longer has."""
+    for copy in sorted((*ROOT.glob("plugins/*/vendor"), *ROOT.glob("plugins/*/skills"))):
         for path in sorted(copy.rglob("*")):
             if path.is_file() and path not in files:
                 yield path
@@ -179,7 +216,8 @@ def write(files: dict[Path, bytes]) -> None:
     """Bring the derived files into shape, touching only those that differ."""
     for path in leftovers(files):
         path.unlink()
-    for folder in sorted(ROOT.glob("plugins/*/vendor/**/"), reverse=True):
+    copies = (*ROOT.glob("plugins/*/vendor/**/"), *ROOT.glob("plugins/*/skills/**/"))
+    for folder in sorted(copies, reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
     for path, content in files.items():

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from harness_tracing.capture import CAPTURE_PY, capture
 from tests.capture.hooks import SESSION, Place, payload
 
@@ -43,6 +45,20 @@ def test_an_event_never_replaces_another(tmp_path: Path) -> None:
     paths = [Path(capture.write_event(str(tmp_path), "Stop.1.2", b"%d" % n)) for n in range(3)]
     assert [p.name for p in paths] == ["Stop.1.2", "Stop.1.2.1", "Stop.1.2.2"]
     assert [p.read_bytes() for p in paths] == [b"0", b"1", b"2"]
+
+
+def test_an_unknown_agent_is_left_alone(place: Place) -> None:
+    env = place.environ(CLAUDE_CODE_SESSION_ID=SESSION)
+    capture.capture("other", "Stop", env, lambda: b"{}")
+    assert place.everything() == []
+
+
+def test_a_name_that_is_always_taken_is_given_up(tmp_path: Path) -> None:
+    for number in range(capture.MOST_CLASHES):
+        (tmp_path / ("Stop.1.2" + (f".{number}" if number else ""))).write_text("old")
+    with pytest.raises(FileExistsError):
+        capture.write_event(str(tmp_path), "Stop.1.2", b"new")
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"old"}
 
 
 def test_a_failure_is_logged_and_hidden_from_the_agent(place: Place) -> None:

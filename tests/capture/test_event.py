@@ -116,8 +116,8 @@ def test_without_any_session_id_it_is_kept_too(hook: Hook, place: Place, content
     assert place.event("_common").rstrip(b"\n") == content.rstrip(b"\n")
 
 
-def test_a_closed_stdin_leaves_name_and_time(shell: Hook, place: Place) -> None:
-    shell.run(b"", place.environ(**NAMED), before="exec <&-; ")
+def test_a_closed_stdin_leaves_name_and_time(hook: Hook, place: Place) -> None:
+    hook.run(b"", place.environ(**NAMED), before="exec <&-; ")
     assert place.event() == b""
 
 

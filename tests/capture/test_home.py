@@ -74,30 +74,30 @@ def test_a_read_only_disk_disturbs_nobody(hook: Hook, place: Place, small_disk: 
 
 
 @pytest.mark.parametrize("link", ["spool", f"spool/{AGENT}", f"spool/{AGENT}/{SESSION}"])
-def test_a_link_in_the_spool_is_not_followed(shell: Hook, place: Place, link: str) -> None:
+def test_a_link_in_the_spool_is_not_followed(hook: Hook, place: Place, link: str) -> None:
     elsewhere = place.root / "elsewhere"
     (elsewhere / AGENT / SESSION).mkdir(parents=True)
     (place.home / link).parent.mkdir(parents=True)
     (place.home / link).symlink_to(elsewhere)
-    shell.run(payload(), place.environ(**NAMED))
+    hook.run(payload(), place.environ(**NAMED))
     assert [p for p in elsewhere.rglob("*") if p.is_file()] == []
 
 
 @pytest.mark.skipif(not ROOT, reason="giving folders away needs a privilege")
-def test_a_named_home_of_somebody_else_is_not_used(shell: Hook, place: Place) -> None:
+def test_a_named_home_of_somebody_else_is_not_used(hook: Hook, place: Place) -> None:
     home = place.root / "theirs"
     home.mkdir(mode=0o777)
     os.chown(home, 12345, 12345)
-    shell.run(payload(), place.environ(ARIZE_HARNESS_HOME=str(home), **NAMED))
+    hook.run(payload(), place.environ(ARIZE_HARNESS_HOME=str(home), **NAMED))
     assert list(home.iterdir()) == []
 
 
 @pytest.mark.skipif(not ROOT, reason="giving folders away needs a privilege")
-def test_a_session_folder_of_somebody_else_is_not_used(shell: Hook, place: Place) -> None:
+def test_a_session_folder_of_somebody_else_is_not_used(hook: Hook, place: Place) -> None:
     folder = place.home / "spool" / AGENT / SESSION
     folder.mkdir(parents=True)
     os.chown(folder, 12345, 12345)
-    shell.run(payload(), place.environ(**NAMED))
+    hook.run(payload(), place.environ(**NAMED))
     assert place.events() == []
 
 

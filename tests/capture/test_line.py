@@ -11,6 +11,7 @@ import pytest
 from harness_tracing import agents, capture
 from harness_tracing.capture import CAPTURE_SH, hook_command
 from harness_tracing.capture import capture as capture_py
+from tests import golden
 from tests.capture.hooks import SESSION, Hook, Place, payload
 
 NAMED = {"CLAUDE_CODE_SESSION_ID": SESSION}
@@ -31,9 +32,55 @@ def test_a_variable_of_the_agents_is_left_to_the_shell() -> None:
 
 def test_windows_runs_capture_py_with_the_interpreter() -> None:
     line = hook_command("claude-code", "Stop", r"C:\Py thon\python.exe", r"C:\h\capture.py")
-    assert line == r'"C:\Py thon\python.exe" -I -B C:\h\capture.py claude-code Stop'
+    assert line == r'"C:\Py thon\python.exe" -I -B "C:\h\capture.py" claude-code Stop'
     with pytest.raises(ValueError, match="interpreter"):
         hook_command("claude-code", "Stop", None, r"C:\h\capture.py")
+
+
+WINDOWS = (
+    (r"C:\Users\ada", "plain"),
+    (r"C:\Users\Ada Lovelace", "space"),
+    (r"C:\Users\ada\\", "backslashes at the end"),
+    (r"\\server\share\ada", "share"),
+    (r"D:\R&D (new)\100%", "signs of cmd's"),
+    (r"C:\Users\Ädä", "letters"),
+)
+
+
+def as_the_c_runtime_does(line: str) -> list[str]:
+    """A Windows command line taken apart: backslashes count in front of quotes only."""
+    words, word, quoted, slashes, seen = [], "", False, 0, False
+    for sign in line + " ":
+        if sign == "\\":
+            slashes += 1
+            continue
+        if sign == '"':
+            word += "\\" * (slashes // 2)
+            if slashes % 2:
+                word += '"'
+            else:
+                quoted, seen = not quoted, True
+        elif sign == " " and not quoted:
+            word += "\\" * slashes
+            words, word, seen = words + [word] * bool(word or seen), "", False
+        else:
+            word += "\\" * slashes + sign
+        slashes = 0
+    return words
+
+
+def test_lines_for_windows_come_apart_as_they_were_put_together() -> None:
+    shown = []
+    for home, name in WINDOWS:
+        python = rf"{home}\.arize\harness\current\Scripts\python.exe"
+        script = rf"{home}\.arize\harness\capture\capture.py"
+        line = hook_command("claude-code", "Stop", python, script)
+        assert as_the_c_runtime_does(line) == [python, "-I", "-B", script, "claude-code", "Stop"]
+        bash = subprocess.check_output(["bash", "-c", f"printf '%s\\n' {line}"], text=True)
+        # Of a share's two backslashes bash takes one: no home of ours can be there.
+        assert bash.splitlines()[0] == python.replace("\\\\", "\\")
+        shown.append(f"{name}\n    {line}\n")
+    golden.check("install/windows-lines", "".join(shown))
 
 
 def test_a_line_with_a_shell_of_its_own_is_one_simple_command() -> None:

@@ -13,8 +13,11 @@ import harness_tracing
 from tests.cli.conftest import CommandLine
 
 COMMANDS = [
+    ["agents"],
     ["bootstrap"],
+    ["disable"],
     ["doctor"],
+    ["enable"],
     ["exec"],
     ["flush"],
     ["hook-command"],
@@ -36,6 +39,12 @@ def test_help_names_every_command(run: CommandLine) -> None:
     ran = run("--help")
     assert ran.code == 0
     assert all(re.search(rf"^  {command[0]} +\w", ran.out, re.M) for command in COMMANDS)
+
+
+@pytest.mark.parametrize("group", [[], ["sessions"], ["spans"], ["outbox"], ["projects"]])
+def test_help_tells_what_commands_do_in_whole_sentences(run: CommandLine, group: list[str]) -> None:
+    _, _, commands = run(*group, "--help").out.partition("Commands:\n")
+    assert commands and "..." not in commands
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -78,6 +87,10 @@ def test_the_version_is_the_packages(run: CommandLine) -> None:
         ["outbox", "add", "--destination", "ax"],
         ["outbox", "add", "--destination", "ax", "--all", "--project", "p"],
         ["status", "--agent", "nonsense"],
+        ["enable", "nonsense"],
+        ["enable", "claude", "--shared"],
+        ["disable", "claude", "--user", "--project", "."],
+        ["disable", "claude", "--project", "/no/such/folder"],
     ],
     ids=" ".join,
 )
@@ -152,7 +165,7 @@ def _in_a_terminal(user: CommandLine, environ: dict[str, str]) -> str:
 
     main, secondary = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "harness_tracing.cli", "sessions", "show", "4763"],
+        [sys.executable, "-m", "harness_tracing.cli", "sessions", "show", "--no-pager", "4763"],
         env={**user.environ, **environ},
         stdin=secondary,
         stdout=secondary,

@@ -51,6 +51,7 @@ def test_one_agent_as_json_has_what_became_of_each_session(kept: CommandLine) ->
     assert told == {
         "imported": 1,
         "turns": 1,
+        "stopped": False,
         "unchanged": 0,
         "busy": 0,
         "off": 0,

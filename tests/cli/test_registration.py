@@ -10,6 +10,7 @@ import pytest
 
 from harness_tracing import agents
 from harness_tracing.environments import write_capture
+from tests import golden
 from tests.cli.conftest import CommandLine
 
 FILES = {
@@ -29,6 +30,13 @@ def test_twice_is_once_and_uninstalling_leaves_nothing(run: CommandLine, agent: 
     assert "were not registered" in run("uninstall", agent).err
     assert not (run.folder / FILES[agent]).exists()
     assert not run.home.capture.exists()
+
+
+def test_an_agent_that_is_not_installed_is_said(run: CommandLine) -> None:
+    run.environ["PATH"] = "/nowhere"
+    ran = run("install", "codex")
+    assert ran.code == 0
+    golden.check("install/agent-not-installed", ran.err.replace(str(run.folder), "~"))
 
 
 def test_capture_stays_while_another_agent_is_registered(run: CommandLine) -> None:
@@ -94,7 +102,7 @@ def bootstraps(folder: Path, name: str) -> Path:
     """A package whose bootstrap tells its name."""
     package = folder / name / "harness_tracing"
     (package / "capture").mkdir(parents=True)
-    for script in ("capture.sh", "capture.py"):
+    for script in ("capture.sh", "capture.py", "wait.sh"):
         (package / "capture" / script).write_text(f"# {name}\n")
     (package / "capture" / "bootstrap.sh").write_text(f'echo {name.replace(chr(39), "")} "$@"\n')
     return package

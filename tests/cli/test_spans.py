@@ -125,3 +125,61 @@ def test_nothing_traced_yet_is_a_problem(run: CommandLine) -> None:
     ran = run("spans", "export", "--session-id", "x", "--stdout")
     assert (ran.code, ran.out) == (1, "")
     assert "nothing has been traced yet" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("times", "numbers"),
+    [
+        (["--start-time", "2025-12-02"], [1, 2, 3]),
+        (["--start-time", "2025-12-02T14:04:12Z"], [2, 3]),
+        (["--start-time", "2025-12-02T15:04:12+01:00"], [2, 3]),
+        (["--start-time", "2025-12-02T14:04:12.000000001Z"], [3]),
+        (["--end-time", "2025-12-02T14:04:12Z", "--all"], [1]),
+        (["--start-time", "2025-12-02T14:04", "--end-time", "2025-12-02T14:05"], [2]),
+        (["--days", "1", "--end-time", "2025-12-03T14:04:00Z"], [2, 3]),
+        (["--days", "1", "--end-time", "2025-12-02"], []),
+    ],
+)
+def test_turns_are_chosen_by_when_they_began(
+    traced: CommandLine, times: list[str], numbers: list[int]
+) -> None:
+    of_turns = ["--filter", "attributes.harness.span.type = 'turn'"]
+    for which in (["order-pricing"], ["--session-id", "4763"]):
+        ran = traced("spans", "export", *which, "--stdout", *of_turns, *times)
+        assert [span["attributes"]["harness.turn.number"] for span in ran.json] == numbers
+
+
+def test_all_without_a_project_is_everything(traced: CommandLine, tmp_path: Path) -> None:
+    ran = traced("spans", "export", "--all", "--stdout")
+    assert ran.json == traced("spans", "export", "order-pricing", "--all", "--stdout").json
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["p", "--start-time", "yesterday"], "no date"),
+        (["p", "--start-time", "2025-13-01"], "no date"),
+        (["p", "--start-time", "2025-12-02", "--days", "3"], "--days and --start-time"),
+        (["p", "--start-time", "2025-12-02", "--end-time", "2025-12-01"], "has to be before"),
+        (["p", "--days", "999999999999"], "--days"),
+        (["p", "--from", "phoenix", "--shape", "calls"], "--shape"),
+        (["--from", "phoenix", "--all"], "PROJECT"),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(
+    traced: CommandLine, arguments: list[str], says: str
+) -> None:
+    ran = traced("spans", "export", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+
+
+def test_an_attribute_that_looks_misspelt_is_noted(traced: CommandLine) -> None:
+    wanted = "attributes.tool.nmae = 'Bash'"
+    ran = traced("spans", "export", "order-pricing", "--all", "--stdout", "--filter", wanted)
+    assert (ran.code, ran.json) == (0, [])
+    assert "did you mean attributes.tool.name?" in ran.err
+
+
+def test_a_project_that_is_not_there_names_those_that_are(traced: CommandLine) -> None:
+    assert "'order-pricing'" in traced("spans", "export", "order-prising").err

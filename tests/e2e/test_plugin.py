@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 import time
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 
 from checkout import HARNESS, PLUGIN, ROOT, plugin_version
 from claude_client import BYPASS, Home, wait_until
+from installed import check_nothing_runs, index_settings
 from scripted_model import ScriptedModel
 from test_turns import bash_runs, new_id, run, traced
 from tracer import Tracer
@@ -25,12 +24,6 @@ NAMES_THE_VERSION = (
     "vendor/harness_tracing/__init__.py",
     "vendor/harness_tracing/capture/capture.sh",
 )
-PACKAGE_INDEX = re.compile(r"(PIP_|UV_|SSL_CERT|REQUESTS_CA|https?_proxy|no_proxy)", re.IGNORECASE)
-
-
-def index_settings() -> dict[str, str]:
-    """What this machine needs to reach a package index; a clean home has none of it."""
-    return {name: value for name, value in os.environ.items() if PACKAGE_INDEX.match(name)}
 
 
 def installed_from_the_marketplace(home: Home) -> None:
@@ -64,6 +57,11 @@ def test_the_first_session_on_an_empty_home_is_complete(
     except AssertionError:
         pytest.fail(f"the version was not built\n{tracer.logs()}")
     traced(tracer, model, session_id)
+    tracer.run("doctor")
+    assert bare_home.run("plugin", "uninstall", f"{NAME}@coding-harness-tracing").returncode == 0
+    tracer.run("uninstall", "--all", "--yes", "--delete-store")
+    assert not (bare_home.path / ".arize").exists()
+    check_nothing_runs(bare_home.path / ".arize")
 
 
 def test_untraced_leaves_nothing_at_all(home: Home, tracer: Tracer, model: ScriptedModel) -> None:

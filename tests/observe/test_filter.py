@@ -130,6 +130,12 @@ def test_every_attribute_that_spans_may_carry_can_be_asked_for() -> None:
         ("statuscode = 'ERROR'", "attributes.<name>"),
         ("statuscode = 'ERROR'", "parent_id"),
         ("attributes = 'x'", "unknown column 'attributes'"),
+        ("status_cod = 'ERROR'", "did you mean status_code?"),
+        ("STATUS_CODE = 'ERROR'", "did you mean status_code?"),
+        ("tool.name = 'Bash'", "did you mean attributes.tool.name?"),
+        ("llm.model_nam = 'x'", "did you mean attributes.llm.model_name?"),
+        ("evaluations.quality = 'x'", "evaluations.<name>.label"),
+        ("evaluations.quality.labels = 'x'", "evaluations.<name>.label"),
         ('status_code = "ERROR"', "written as 'ERROR'"),
         ("\"ERROR\" = 'x'", "single quotes"),
         ("lower(name) = 'bash'", "LOWER(name)"),
@@ -200,6 +206,119 @@ def test_error_messages_carry_no_terminal_escapes() -> None:
 def test_many_wildcards_do_not_take_for_ever() -> None:
     hostile = Filter("name like '" + "%a" * 500 + "b'")
     assert not hostile.matches({**SPAN, "name": "a" * 20_000})
+
+
+INJECTIONS = [
+    "name = 'x'; drop table turns; --",
+    "name = 'x' --",
+    "name = 'x' /* and */ or 1=1",
+    "name = 'x' # and",
+    "1=1",
+    "'a' = 'a'",
+    "name = 'x' or 1=1",
+    "name = 'x' or true",
+    "name = 'x' union select body from step_bodies",
+    "name in (select name from steps)",
+    "name = (select group_concat(body) from step_bodies)",
+    "exists (select 1 from turns)",
+    "case when name = 'x' then true else false end",
+    "load_extension('/tmp/x.so')",
+    "name = load_extension('/tmp/x.so')",
+    "name = readfile('/etc/passwd')",
+    "name = randomblob(1000000000)",
+    "name glob '*'",
+    "name regexp '(a+)+b'",
+    "name match 'x'",
+    "name is not 'x'",
+    "name = x'41'",
+    "name = cast('1' as integer)",
+    "pragma table_info(turns)",
+    "attach database '/tmp/x' as y",
+    "vacuum into '/tmp/x'",
+    "with t as (select 1) select 1",
+    "create trigger t after insert on turns begin select 1; end",
+    "name = @x",
+    "name = $1",
+    "name = ?1",
+    "name = {{ 1 }}",
+    "steps.name = 'x'",
+    "main.steps.name = 'x'",
+    "sqlite_master.sql = 'x'",
+    "rowid = 1",
+    "[name] = 'x' or [rowid] = 1",
+    "`name` = 'x' or `rowid` = 1",
+    "*",
+    "name.* = 'x'",
+    "attributes.* = 'x'",
+    "attributes['tool.name'] = 'x' ",
+    "attributes->'tool' = 'x'",
+    "name = 'x' order by 1",
+    "name = 'x' into outfile '/tmp/x'",
+    "\uff4e\uff41\uff4d\uff45 = 'x'",
+    "n\u0430me = 'x'",
+    "name = \u2018x\u2019",
+    "name = \uff07x\uff07",
+    "name \uff1d 'x'",
+    "name\u200b = 'x'",
+    "name = 'x'\x00 or 1=1",
+    "name = 'x\ud800' or",
+    "name = 1e999999999",
+    "name = 0x7fffffffffffffffffff",
+    "name = " + "-" * 3000 + "1",
+    "(" * 4000 + "name = 'x'" + ")" * 4000,
+    "not (" * 1500 + "name = 'x'" + ")" * 1500,
+    "name in (" + "(" * 3000 + "1" + ")" * 3000 + ")",
+    "name = 'x' and " * 800 + "name",
+    "name = '" + "'" * 9000,
+    "a." * 4000 + "b = 1",
+    "x" * 1_000_000,
+    "name = '" + "x" * 1_000_000 + "'",
+    "(" * 1_000_000,
+]
+
+
+@pytest.mark.parametrize("expression", INJECTIONS, ids=range(len(INJECTIONS)))
+def test_what_is_no_filter_is_refused_in_a_short_printable_sentence(expression: str) -> None:
+    with pytest.raises(FilterError) as raised:
+        Filter(expression)
+    said = str(raised.value)
+    assert len(said) < 700
+    assert said.encode("utf-8").decode().isprintable()
+
+
+def test_verdicts_on_a_span_are_columns() -> None:
+    said = [{"name": "safe", "label": "no"}, {"name": "q", "label": "bad", "score": 0.25}]
+    span = {**SPAN, "evaluations": said}
+    assert Filter("evaluations.q.label = 'bad' and evaluations.q.score < 0.5").matches(span)
+    assert Filter("evaluations.q.explanation is null").matches(span)
+    assert not Filter("annotations.q.label = 'bad'").matches(span)
+    assert not Filter("evaluations.q.label != 'bad'").matches(span)
+    assert Filter('evaluations."is it. safe".label is null').matches(span)
+
+
+def test_only_what_looks_misspelt_is_warned_of() -> None:
+    assert Filter("attributes.tool.nane = 'x' or attributes.mine = 'y'").warnings == [
+        "no span of ours has attributes.tool.nane; did you mean attributes.tool.name?"
+    ]
+    assert Filter("attributes.llm.output_messages.3.message.role = 'x'").warnings == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "demanded"),
+    [
+        ("kind = 'LLM'", "LLM"),
+        ("kind = 'LLM' and name = 'x'", "LLM"),
+        ("name = 'x' and (kind in ('LLM'))", "LLM"),
+        ("kind = 'LLM' or name = 'x'", None),
+        ("not kind = 'LLM'", None),
+        ("kind != 'LLM'", None),
+        ("kind in ('LLM', 'TOOL')", None),
+        ("kind like 'LLM'", None),
+        ("kind = 1", None),
+    ],
+)
+def test_what_every_match_has_in_a_column(expression: str, demanded: Optional[str]) -> None:
+    assert Filter(expression).demands("kind") == demanded
 
 
 # A naive evaluator over its own little syntax tree, against which the real one is held.

@@ -156,3 +156,9 @@ def test_json_has_no_words_for_infinity() -> None:
 
 def test_json_of_controls_and_lone_surrogates_can_be_printed() -> None:
     assert text.json_text("\x1b\x7f\x9b\ud800\u202e") == r'"\u001b\u007f\u009b\ud800\u202e"'
+
+
+def test_ids_are_as_long_as_tells_them_apart() -> None:
+    assert text.telling_length(["01a204ff-f13b", "01a204ff-f19c"]) == len("01a204ff-f13")
+    assert text.telling_length(["4763c05f-538b", "0052a0ae-8e0c"]) == 8
+    assert text.telling_length(["abc", "abd", "abc"]) == 3

@@ -11,7 +11,8 @@ import pytest
 from harness_tracing.errors import StoreError
 from harness_tracing.model import Failure, Moment, Session, Subagent, Usage, span_id, trace_id
 from harness_tracing.store import SessionChange, TurnWrite
-from harness_tracing.store.read import in_order
+from harness_tracing.store.codec import COMPRESS_ABOVE_BYTES
+from harness_tracing.store.read import AgentRow, in_order
 from tests.store import samples
 from tests.store.samples import AGENT, DAY_NS, NOON_NS, SECOND_NS, change, session, stored, turn
 
@@ -167,6 +168,19 @@ def test_projects_say_which_agents_worked_in_them(tmp_path: Path) -> None:
         NOON_NS + DAY_NS,
         NOON_NS + 60 * SECOND_NS,
     )
+
+
+def test_agents_say_when_something_was_last_captured_however_large_a_session_is(
+    tmp_path: Path,
+) -> None:
+    large = {"note": "long " * COMPRESS_ABOVE_BYTES}
+    changes = [
+        SessionChange(Session("claude-code", "a", "p", NOON_NS, pid=1, attributes=large)),
+        SessionChange(Session("claude-code", "imported", "p", NOON_NS + DAY_NS)),
+        SessionChange(Session("codex", "imported", "p", NOON_NS)),
+    ]
+    with stored(tmp_path, *changes) as store:
+        assert store.agents() == [AgentRow("claude-code", 2, NOON_NS), AgentRow("codex", 1, None)]
 
 
 def test_open_sessions_are_those_with_a_turn_that_is_not_final(tmp_path: Path) -> None:

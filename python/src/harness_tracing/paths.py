@@ -72,3 +72,28 @@ class Home:
     def registrations(self) -> Path:
         """For each agent what uninstalling restores, and the backup of the user's file."""
         return self.root / "registrations"
+
+    @property
+    def agent_sdk(self) -> Path:
+        """Plugins made for programs that use the Claude Agent SDK, one per installation."""
+        return self.root / "agent-sdk"
+
+    @property
+    def scopes(self) -> Path:
+        """What `harness enable` and `disable` found in the files they edited."""
+        return self.root / "scopes"
+
+    @property
+    def variables(self) -> Path:
+        """What `harness setup` found in the agents' settings files it edited."""
+        return self.root / "variables"
+
+    @property
+    def skills(self) -> Path:
+        """Which skills of ours were put among an agent's, and what they held."""
+        return self.root / "skills.json"
+
+    @property
+    def status(self) -> Path:
+        """The lines that `harness status` printed last, by environment."""
+        return self.root / "status"

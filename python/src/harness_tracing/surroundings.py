@@ -37,10 +37,15 @@ def destinations_for(env: Mapping[str, str], home: Home, project: str) -> list[K
     return known_destinations(settings.values())
 
 
-def _settings(agent: Agent, env: Mapping[str, str], home: Home) -> Settings:
+def folders_here(agent: Agent, env: Mapping[str, str]) -> list[str]:
+    """The project that we are in and all folders above it, the outermost first."""
     named = env.get(agent.project_variable) if agent.project_variable else None
     here = Path(named or env.get("PWD") or "/")
-    folders = [str(folder) for folder in (*reversed(here.parents), here)]
+    return [str(folder) for folder in (*reversed(here.parents), here)]
+
+
+def _settings(agent: Agent, env: Mapping[str, str], home: Home) -> Settings:
+    folders = folders_here(agent, env)
     user_env = agent.settings_env(env, None)[0]
     of_projects = config.of_the_user(agents.project_env(env, folders))
     for folder in folders:

@@ -33,3 +33,11 @@ class BootstrapError(TracerError):
 
 class RegistrationError(TracerError):
     """An agent's configuration cannot be edited safely; it was left as it is."""
+
+
+class PackageMissingError(TracerError, ImportError):
+    """A package that is no dependency of ours is not installed; the message says how to get it."""
+
+
+class RemoteError(TracerError):
+    """A team's server cannot be read; the message says why and holds no credential."""

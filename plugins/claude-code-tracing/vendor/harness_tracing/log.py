@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness_tracing.config import Settings
+from harness_tracing.locks import FileLock
 
 _ROOT = "harness_tracing"
 # A worker's log is read by people: two files of a megabyte hold weeks.
@@ -69,16 +70,32 @@ class _SharedFile(logging.Handler):
         """Nothing: a log that cannot be written must not disturb the work."""
 
     def _append(self, line: bytes) -> None:
-        with suppress(FileNotFoundError):
-            if self._path.stat().st_size + len(line) > _LARGEST_BYTES:
-                # On Windows a file another process has open cannot be moved: it grows on.
-                with suppress(OSError):
-                    self._path.replace(self._path.with_name(self._path.name + ".1"))
+        if self._is_full(len(line)):
+            self._move_aside(len(line))
         file = self._open()
         try:
             os.write(file, line)
         finally:
             os.close(file)
+
+    def _is_full(self, more: int) -> bool:
+        try:
+            return self._path.stat().st_size + more > _LARGEST_BYTES
+        except OSError:
+            return False
+
+    def _move_aside(self, more: int) -> None:
+        """Begin a new file, unless another process is about to, or has just done so."""
+        lock = FileLock(self._path)
+        if not lock.acquire():
+            return
+        try:
+            if self._is_full(more):
+                # On Windows a file that is open cannot be moved: it grows on.
+                with suppress(OSError):
+                    self._path.replace(self._path.with_name(self._path.name + ".1"))
+        finally:
+            lock.release()
 
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT

@@ -9,7 +9,8 @@ On the standard library alone: it runs from a plugin's folder with whatever Pyth
         version                    written last: without it the folder is a leftover
     current -> versions/<version>  replaced in one step, moves forward only
     bin/harness                    runs the current version
-    bootstrap/                     lock, log, state.json; `wait`: no attempt before its time
+    bootstrap/                     lock, log, state.json; `wait`: no attempt before its time;
+                                   `extras`: what else every version is to have
 
 Environments are built where they stay, since they cannot be moved, and never changed
 afterwards: one that no longer starts is replaced by a sibling, +2, +3 and so on. So killing
@@ -34,6 +35,7 @@ from typing import Any, Callable, Literal, Optional
 
 from harness_tracing.capture.capture import start_detached
 from harness_tracing.environments import (
+    IndexUnreachableError,
     Workshop,
     python_of,
     starts,
@@ -70,7 +72,7 @@ def status(home: Home) -> Progress:
     progress = _read_progress(home)
     if progress.state != "building":
         return progress
-    with suppress(OSError), _exclusive(home.bootstrap / "lock", wait=False) as lock:
+    with suppress(OSError), exclusive(home.bootstrap / "lock", wait=False) as lock:
         if lock is not None:
             return replace(progress, state="interrupted")
     return progress
@@ -83,6 +85,7 @@ def run(
     *,
     wait: bool = True,
     rebuild: bool = False,
+    renew: bool = False,
     tell: Callable[[str], None] = lambda step: None,
 ) -> int:
     """Have a version installed that is at least as new as `source` and starts.
@@ -91,14 +94,18 @@ def run(
     repository: beside `src`). `environ` goes to pip and uv (index settings, proxies) and to
     the worker that then takes up what waits in the spool. With another bootstrap at work:
     waits for it, or leaves it to that one (`wait=False`). `rebuild` makes a new environment
-    in any case. Returns 0, or 1 after a failure, which `status` explains.
+    in any case, `renew` where this source is of the installed version, but not the same: hooks
+    of plugins must not ask for that, or two of them would replace each other for ever.
+    Returns 0, or 1 after a failure, which `status` explains.
     """
     try:
-        home.bootstrap.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _exclusive(home.bootstrap / "lock", wait) as lock:
+        # One by one: the mode would hold for the last of them only.
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.bootstrap.mkdir(mode=0o700, exist_ok=True)
+        with exclusive(home.bootstrap / "lock", wait) as lock:
             if lock is None:
                 return 0
-            if not _Job(home, source, dict(environ), lock, tell).succeeds(rebuild):
+            if not _Job(home, source, dict(environ), lock, tell, renew).succeeds(rebuild):
                 return 1
     except OSError as error:
         tell(f"cannot write in {home.root}: {error.strerror or error}")
@@ -124,7 +131,8 @@ def main(arguments: list[str]) -> int:
             os.setsid()  # what the agent's process group is sent is not meant for us
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # capture had it ignored
     source = Path(__file__).resolve().parent
-    return run(Home(options.home), source, os.environ, wait=options.wait, tell=tell)
+    home, by_hand = Home(options.home), options.wait
+    return run(home, source, os.environ, wait=by_hand, renew=by_hand, tell=tell)
 
 
 # --- what is to be done --------------------------------------------------------------------
@@ -139,6 +147,7 @@ class _Job:
     environ: Mapping[str, str]
     lock: int
     tell: Callable[[str], None]
+    renew: bool
 
     def succeeds(self, rebuild: bool) -> bool:
         """Do it, and leave a note of what came of it."""
@@ -161,13 +170,14 @@ class _Job:
         home, source, wanted = self.home, self.source, version_of(self.source)
         installed = _version_file(home.current)
         if installed is not None and version_key(installed) >= version_key(wanted):
-            if not rebuild and starts(home.current, self.environ):
+            other = self.renew and installed == wanted and not _holds(home.current, source)
+            if not rebuild and not other and starts(home.current, self.environ):
                 _place(home)
                 return installed
             own = home.current / "package" / "harness_tracing"
             if version_key(installed) > version_key(wanted) and (own / "__init__.py").exists():
                 source, wanted = own, installed  # broken, but newer: build that one again
-        target = None if rebuild else self._finished(wanted)
+        target = None if rebuild else self._finished(source, wanted)
         if target is None:
             target = _free_folder(home.versions, wanted)
             self._build(target, source, wanted)
@@ -177,12 +187,12 @@ class _Job:
         _clear_away(home, keep={target.resolve(), before})
         return wanted
 
-    def _finished(self, version: str) -> Optional[Path]:
-        """An environment of this version that is whole and starts, but was never current."""
+    def _finished(self, source: Path, version: str) -> Optional[Path]:
+        """An environment of this source that is whole and starts, but was never current."""
         current = self.home.current.resolve()
         for folder in self.home.versions.glob("*"):
             usable = _version_file(folder) == version and folder.resolve() != current
-            if usable and starts(folder, self.environ):
+            if usable and _holds(folder, source) and starts(folder, self.environ):
                 return folder
         return None
 
@@ -196,13 +206,26 @@ class _Job:
             self._note(state="building", message=message, version=version, interpreter=python)
             try:
                 workshop.build(target, python, source, lock_file)
+                self._add_extras(workshop, target, python, lock_file)
             except BootstrapError as error:
                 problem = str(error)
                 shutil.rmtree(target, ignore_errors=True)
+                if isinstance(error, IndexUnreachableError):
+                    break
                 continue
             write_whole(target / "version", version + "\n")
             return
         raise BootstrapError(problem)
+
+    def _add_extras(self, workshop: Workshop, target: Path, python: str, lock_file: Path) -> None:
+        """What was installed besides into a version before is wanted in this one, too."""
+        for name in kept_extras(self.home):
+            lock = lock_file.with_name(f"requirements-{name}.lock")
+            try:
+                if lock.exists():
+                    workshop.add(target, python, lock)
+            except BootstrapError as error:  # without it everything else works
+                self.tell(f"the extra {name} is missing now: {error}")
 
     def _note(self, **changes: Any) -> None:
         """Record where we are, for `status`, and tell it."""
@@ -266,12 +289,52 @@ def version_key(version: str) -> tuple[tuple[int, ...], int, int]:
     return tuple(release), stage, int(parts[3] or 0)
 
 
+def kept_extras(home: Home) -> list[str]:
+    """The extras that were asked for here: every version gets them."""
+    try:
+        return (home.bootstrap / "extras").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return []
+
+
+def add_extra(home: Home, environment: Path, name: str, environ: Mapping[str, str]) -> None:
+    """Install an extra into one of our environments, from its lock; later versions have it too.
+
+    Raises BootstrapError: it says why, and the environment works as before.
+    """
+    lock_file = environment / "package" / f"requirements-{name}.lock"
+    if not lock_file.exists():
+        raise BootstrapError(f"{lock_file} is missing: run `harness bootstrap --rebuild`")
+    base = getattr(sys, "_base_executable", "") or sys.executable
+    with exclusive(home.bootstrap / "lock", wait=True) as lock:
+        assert lock is not None
+        workshop = Workshop(home.bootstrap / "log", home.root, lock, environ)
+        workshop.add(environment, base, lock_file)
+        names = dict.fromkeys((*kept_extras(home), name))
+        write_whole(home.bootstrap / "extras", "\n".join(names) + "\n")
+
+
+def _holds(environment: Path, source: Path) -> bool:
+    """Whether an environment was built of exactly this source and its lock."""
+    package = environment / "package"
+    try:
+        same_lock = (package / "requirements.lock").read_bytes() == _lock_file(source).read_bytes()
+    except OSError:
+        return False
+    return same_lock and _files(package / "harness_tracing") == _files(source)
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    found = (path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+    return {path.relative_to(folder): path.read_bytes() for path in found if path.is_file()}
+
+
 def _lock_file(source: Path) -> Path:
-    """The locked dependencies: beside the package, or in the repository's `python/`."""
-    for folder in (source.parent, source.parent.parent):
+    """The locked dependencies: in the package (from a wheel), beside it, or in `python/`."""
+    for folder in (source, source.parent, source.parent.parent):
         if (folder / "requirements.lock").exists():
             return folder / "requirements.lock"
-    raise BootstrapError(f"requirements.lock is missing beside {source}: install the plugin again")
+    raise BootstrapError(f"requirements.lock is missing beside {source}: install it again")
 
 
 def _version_file(environment: Path) -> Optional[str]:
@@ -312,7 +375,7 @@ def _point(current: Path, target: Path) -> None:
 
 
 @contextmanager
-def _exclusive(path: Path, wait: bool) -> Iterator[Optional[int]]:
+def exclusive(path: Path, wait: bool) -> Iterator[Optional[int]]:
     """Hold the kernel lock of a file; gives its descriptor, or None if another holds it."""
     path.touch(mode=0o600)
     lock = FileLock(path)

@@ -7,13 +7,15 @@ Built where it stays, since an environment cannot be moved. Our own package lies
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn, Optional
 
 from harness_tracing.errors import BootstrapError
 from harness_tracing.interpreters import output
@@ -33,6 +35,16 @@ PIP_INSTALL = (
 ).split()
 COMMAND_TIMEOUT_S = 900
 LOG_BYTES = 1 << 20
+# How pip says, in the midst of much else, that it got through to nobody.
+UNREACHED = re.compile(
+    r"NewConnectionError|ConnectTimeout|ProxyError|NameResolutionError|name resolution|"
+    r"Network is unreachable|getaddrinfo failed|Tunnel connection failed"
+)
+UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED")
+
+
+class IndexUnreachableError(BootstrapError):
+    """No package index answered: another interpreter will not help."""
 
 
 def python_of(environment: Path) -> Path:
@@ -47,6 +59,16 @@ def starts(environment: Path, environ: Mapping[str, str]) -> bool:
     return output([str(python_of(environment)), "-I", "-c", SELF_CHECK], environ) is not None
 
 
+_LAUNCHER = """\
+#!/bin/sh
+python={python}
+if ! [ -x "$python" ]; then
+    echo "harness: $python is not there any more. To install it anew: run install.sh again," \\
+        "or start an agent that has our plugin." >&2
+    exit 1
+fi
+exec "$python" -I -c {launch} "$@"
+"""
 BOOTSTRAP = """\
 # Starts the bootstrap of the installed version; before there is one, that of the installer.
 for package in "$1/current/package/harness_tracing" {}; do
@@ -78,7 +100,8 @@ class Workshop:
         ignored = shutil.ignore_patterns("__pycache__")
         package = target / "package"
         shutil.copytree(source, package / "harness_tracing", ignore=ignored)
-        shutil.copyfile(lock_file, package / "requirements.lock")
+        for lock in (lock_file, *locks_of_extras(lock_file)):
+            shutil.copyfile(lock, package / lock.name)
         own_python = str(python_of(target))
         question = "import sysconfig; print(sysconfig.get_path('purelib'))"
         modules = output([own_python, "-I", "-c", question], self._environ())
@@ -89,6 +112,32 @@ class Workshop:
         write_launcher(python_of(target).parent, target)
         self._run([own_python, "-I", "-m", "compileall", "-q", str(package)])
         self._run([own_python, "-I", "-c", SELF_CHECK])
+
+    def add(self, target: Path, python: str, lock_file: Path) -> None:
+        """Install what a lock of an extra names into an environment that is there.
+
+        `python` is the interpreter it was made with. Raises BootstrapError.
+        """
+        own, uv = str(python_of(target)), shutil.which("uv", path=self.environ.get("PATH"))
+        pinned = ["--no-deps", "--require-hashes", "-r", str(lock_file)]
+        ways = [
+            [python, "-I", "-m", "pip", "--python", own, *PIP_INSTALL, str(lock_file)],
+            [own, "-I", "-m", "pip", *PIP_INSTALL, str(lock_file)],
+        ]
+        if uv is not None:
+            ways.insert(0, [uv, "pip", "install", "--quiet", "--python", own, *pinned])
+        problem: Optional[BootstrapError] = None
+        for words in ways:
+            try:
+                self._run(words)
+                return
+            except BootstrapError as error:
+                if isinstance(error, IndexUnreachableError) and words[0] != uv:
+                    raise
+                # The last way often has no pip at all: what the one before said is better.
+                problem = problem if words is ways[-1] and problem else error
+        assert problem is not None
+        raise problem
 
     def _with_uv(self, target: Path, python: str, lock_file: Path) -> bool:
         uv = shutil.which("uv", path=self.environ.get("PATH"))
@@ -109,8 +158,18 @@ class Workshop:
         try:
             self._run([python, "-I", "-m", "venv", "--without-pip", str(target)])
             self._run([python, "-I", "-m", "pip", "--python", own, *install])
+        except IndexUnreachableError:
+            raise
         except BootstrapError:  # the interpreter has no pip, or one too old for --python
-            self._run([python, "-I", "-m", "venv", "--clear", str(target)])
+            try:
+                self._run([python, "-I", "-m", "venv", "--clear", str(target)])
+            except BootstrapError as error:
+                if output([python, "-I", "-c", "import ensurepip, venv"], self._environ()) is None:
+                    raise BootstrapError(
+                        f"{python} cannot make virtual environments: install its module venv"
+                        " (Debian, Ubuntu: apt install python3-venv), or uv, and run this again"
+                    ) from error
+                raise
             self._run([own, "-I", "-m", "pip", *install])
 
     def _run(self, words: list[str]) -> None:
@@ -140,7 +199,7 @@ class Workshop:
                 raise BootstrapError(f"{words[0]}: {error} (see {self.log})") from error
         if failed:
             said = self.log.read_bytes()[began:].decode("utf-8", "replace")
-            raise BootstrapError(f"{_last_error(said) or shlex.join(words)} (see {self.log})")
+            _raise_for(said, shlex.join(words), self.log)
 
     def _environ(self) -> dict[str, str]:
         return {name: value for name, value in self.environ.items() if name not in ASTRAY}
@@ -153,8 +212,8 @@ def write_launcher(folder: Path, environment: Path) -> None:
     if sys.platform == "win32":
         line = f'@"{python}" -I -c "{LAUNCH}" %*\r\n'
         write_whole(folder / "harness.cmd", line)
-    line = f'exec {shlex.quote(python)} -I -c {shlex.quote(LAUNCH)} "$@"\n'
-    write_whole(folder / "harness", "#!/bin/sh\n" + line, mode=0o755)
+    script = _LAUNCHER.format(python=shlex.quote(python), launch=shlex.quote(LAUNCH))
+    write_whole(folder / "harness", script, mode=0o755)
 
 
 def write_capture(folder: Path, package: Path) -> None:
@@ -163,8 +222,10 @@ def write_capture(folder: Path, package: Path) -> None:
     `package` is the folder `harness_tracing` to copy from; unless there is an installed version,
     it is also what the first event installs.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in ("capture.sh", "capture.py"):
+    # One by one: the mode would hold for the last of them only.
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name in ("capture.sh", "capture.py", "wait.sh"):
         text = (package / "capture" / name).read_text(encoding="utf-8")
         if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != text:
             write_whole(folder / name, text)
@@ -179,7 +240,25 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
     draft.replace(path)
 
 
-def _last_error(said: str) -> str:
+def locks_of_extras(lock_file: Path) -> Iterator[Path]:
+    """The locks of extras that lie beside the lock of what everybody needs."""
+    for path in sorted(lock_file.parent.glob("requirements-*.lock")):
+        if path.name != "requirements-dev.lock":
+            yield path
+
+
+def _raise_for(said: str, command: str, log: Path) -> NoReturn:
+    """Say why a command failed, in a line: the cause that pip knows of, else its last error."""
+    if UNTRUSTED.search(said):
+        raise IndexUnreachableError(
+            "the package index's certificate is not trusted: where a proxy opens TLS, name its"
+            f" authority with PIP_CERT=/path/to/authority.pem (see {log})"
+        )
+    if UNREACHED.search(said):
+        raise IndexUnreachableError(
+            "the package index could not be reached: is this machine online? Behind a proxy set"
+            f" https_proxy, for an index of your own PIP_INDEX_URL (see {log})"
+        )
     lines = said.strip().split("\n")
     errors = [line for line in lines if line.lower().startswith("error")]
-    return (errors or lines)[-1].strip()
+    raise BootstrapError(f"{(errors or lines)[-1].strip() or command} (see {log})")

@@ -8,13 +8,12 @@ session is a unit of its own: stopped at any point, the next run goes on.
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Literal, Optional
+from typing import Any, Callable, Literal, Optional
 
 import msgspec
 
@@ -22,6 +21,7 @@ from harness_tracing import agents, spool
 from harness_tracing.agents.base import Changes, HistorySession, Line, TurnChange
 from harness_tracing.agents.history import folder_name
 from harness_tracing.config import Settings
+from harness_tracing.decoding import decoder_of
 from harness_tracing.errors import TracerError
 from harness_tracing.follow import CHUNK_BYTES, Follower
 from harness_tracing.log import agent_log
@@ -108,7 +108,11 @@ def _is_in(session: HistorySession, project: Optional[str]) -> bool:
 
 
 class Importer:
-    """Imports sessions into one store, one after the other. Belongs to one process."""
+    """Imports sessions into one store, one after the other. Belongs to one process.
+
+    `writing` is held while it writes: who shares it waits in turn, where SQLite would only try
+    again every few milliseconds.
+    """
 
     def __init__(
         self,
@@ -117,9 +121,11 @@ class Importer:
         store: Store,
         clock: Callable[[], int] = time.time_ns,
         chunk_bytes: int = CHUNK_BYTES,
+        writing: Optional[AbstractContextManager[Any]] = None,
     ) -> None:
         self._home, self._env, self._store, self._clock = home, env, store, clock
         self._chunk_bytes = chunk_bytes
+        self._writing = nullcontext() if writing is None else writing
         self._prices = PriceTable.load()
         self._settings: dict[tuple[str, Optional[str]], Settings] = {}
 
@@ -183,7 +189,7 @@ class Importer:
         if row is not None and saved is None and self._is_captured(row):
             return "unchanged", 0, "it was captured"
         pricing = Pricing(self._store, Policy.of(settings), self._prices)
-        work = _Work(self._store, wanted, settings, row, saved, pricing)
+        work = _Work(self._store, self._writing, wanted, settings, row, saved, pricing)
         return work.run(self._clock(), self._chunk_bytes)
 
     def _is_captured(self, row: SessionRow) -> bool:
@@ -193,7 +199,7 @@ class Importer:
     def _saved(self, wanted: Wanted) -> Optional[Saved]:
         raw = self._store.reader_state(wanted.agent, wanted.session.session_id)
         with suppress(msgspec.DecodeError, msgspec.ValidationError):
-            return msgspec.json.decode(raw, type=Saved) if raw is not None else None
+            return decoder_of(Saved).decode(raw) if raw is not None else None
         return None
 
     def _settings_of(self, wanted: Wanted) -> Settings:
@@ -224,6 +230,7 @@ class _Work:
     def __init__(
         self,
         store: Store,
+        writing: AbstractContextManager[Any],
         wanted: Wanted,
         settings: Settings,
         row: Optional[SessionRow],
@@ -231,6 +238,7 @@ class _Work:
         pricing: Pricing,
     ) -> None:
         self._store, self._wanted, self._pricing = store, wanted, pricing
+        self._writing = writing
         self._settings, self._row = settings, row
         self._policy = Policy.of(settings)
         self._follower = Follower(dict(saved.positions) if saved is not None else {})
@@ -290,7 +298,9 @@ class _Work:
         stored = bool(writes or self._turns or self._row is not None)
         if self._session is not None and (writes or (last and stored)):
             state = self._saved() if last else None
-            self._store.write(SessionChange(self._session, writes, state))
+            change = SessionChange(self._session, writes, state)
+            with self._writing:
+                self._store.write(change)
 
     def _write(self, change: TurnChange) -> TurnWrite:
         turn = change.turn
@@ -313,65 +323,3 @@ class _Work:
                 now_ns=self._now_ns,
             )
         )
-
-
-# -- many sessions, over several processes
-
-
-def import_all(
-    home: Home, env: Mapping[str, str], wanted: Sequence[Wanted], jobs: int
-) -> Iterator[Imported]:
-    """Import sessions; what became of each, as they are done.
-
-    Raises StoreError when there is no using the store. A process that dies fails the sessions
-    that were not done; the next run takes them.
-    """
-    with Store.open(home.store) as store:
-        if min(jobs, len(wanted)) < 2:
-            importer = Importer(home, env, store)
-            yield from map(importer.take, wanted)
-            return
-    yield from _in_processes(home, env, wanted, jobs)
-
-
-def _in_processes(
-    home: Home, env: Mapping[str, str], wanted: Sequence[Wanted], jobs: int
-) -> Iterator[Imported]:
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
-    context = get_context("spawn")  # what this process has open stays its own
-    with ProcessPoolExecutor(
-        min(jobs, len(wanted)), context, _start, (str(home.root), dict(env))
-    ) as pool:
-        futures = {pool.submit(_take, each): each for each in wanted}
-        try:
-            for future in as_completed(futures):
-                each = futures[future]
-                try:
-                    yield future.result()
-                except BrokenProcessPool:
-                    reason = "its process ended before it was done"
-                    session = each.session
-                    yield Imported(
-                        each.agent, session.session_id, session.path, "failed", 0, reason
-                    )
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-_importer: Optional[Importer] = None
-
-
-def _start(root: str, env: Mapping[str, str]) -> None:
-    """Begin a process of the pool: with a store of its own. Who is asked to stop is its parent."""
-    global _importer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    home = Home(Path(root))
-    _importer = Importer(home, env, Store.open(home.store))
-
-
-def _take(wanted: Wanted) -> Imported:
-    assert _importer is not None
-    return _importer.take(wanted)

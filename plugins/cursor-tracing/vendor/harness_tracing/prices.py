@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Optional
 
@@ -132,7 +133,7 @@ class PriceTable:
         """The table's row for a model as an agent names it; None when there is none."""
         if not model:
             return None
-        for name in _names(model, provider):
+        for name in _all_names(model, provider):
             if name in self.models:
                 return dict(self.models[name])
         return None
@@ -174,6 +175,11 @@ def _priced(usage: Usage, at: Rates, factor: float) -> Cost:
         cache_write=None if unknown_writes else usd(writes),
         reasoning=None if usage.reasoning_tokens is None else usd(reasoned * reasoning_price),
     )
+
+
+@lru_cache(maxsize=256)
+def _all_names(model: str, provider: Optional[str]) -> tuple[str, ...]:
+    return tuple(_names(model, provider))
 
 
 def _names(model: str, provider: Optional[str]) -> Iterator[str]:

@@ -7,9 +7,18 @@ tools are known by the names that agents give them.
 
 from __future__ import annotations
 
-from harness_tracing.activity.commands import Command, commands_of, tool_calls, unseen_of
-from harness_tracing.activity.edits import Edit, edits_of, reads_of
+from harness_tracing.activity.commands import Command, tool_calls
+from harness_tracing.activity.edits import Edit
 from harness_tracing.activity.gate import GATE_FILES, Gate, declared_gate, gate_of, runs_gate
+from harness_tracing.activity.reading import (
+    Readable,
+    TurnActivity,
+    activities_of,
+    activity_of,
+    commands_of,
+    edits_of,
+    reads_of,
+)
 from harness_tracing.activity.verification import (
     Verdict,
     Verification,
@@ -22,8 +31,12 @@ __all__ = [
     "Command",
     "Edit",
     "Gate",
+    "Readable",
+    "TurnActivity",
     "Verdict",
     "Verification",
+    "activities_of",
+    "activity_of",
     "commands_of",
     "declared_gate",
     "edits_of",
@@ -31,7 +44,6 @@ __all__ = [
     "reads_of",
     "runs_gate",
     "tool_calls",
-    "unseen_of",
     "verification_of",
     "verified_by",
 ]

@@ -45,59 +45,52 @@ class Command:
         return posixpath.basename(self.words[0]) if self.words else ""
 
 
-def commands_of(turn: Turn) -> tuple[Command, ...]:
-    """All commands of a turn in order, those of sub-agents and of code that calls tools too.
-
-    A command line whose text was not recorded or is hidden gives none (see `unseen_of`).
-    """
-    calls = tool_calls(turn)
-    parents = {call.parent_tool_use_id for call in calls}
-    found: list[Command] = []
-    for call in calls:
-        if tools.kind_of(call) == "shell":
-            found += of_tool(call)
-        elif call.tool_use_id not in parents:
-            found += _of_cell(call)
-    return tuple(found)
-
-
 def tool_calls(turn: Turn) -> list[ToolCall]:
     """The tool calls of a turn in order of start."""
     return [step for step in turn.steps if isinstance(step, ToolCall)]
 
 
-def unseen_of(turn: Turn) -> tuple[ToolCall, ...]:
-    """Shell calls whose command line is not known: hidden by a content switch, or not recorded."""
-    return tuple(
-        call
-        for call in tool_calls(turn)
-        if tools.kind_of(call) == "shell"
-        and tools.shell_text(call) is None
-        and call.status not in ("denied", "error")
-    )
+def is_unseen(call: ToolCall) -> bool:
+    """Whether a shell call ran commands that are not known: hidden, not recorded, too long."""
+    if tools.kind_of(call) != "shell" or call.status in ("denied", "error"):
+        return False
+    text = tools.shell_text(call)
+    if text is None:
+        return True
+    script = shell.parsed(text)
+    return not script.whole and not script.statements
 
 
-def of_tool(call: ToolCall) -> list[Command]:
-    """The commands of one shell call."""
+def of_tool(call: ToolCall, folder: Optional[str] = None) -> list[Command]:
+    """The commands of one shell call, which begins in `folder` unless it says otherwise."""
     text = tools.shell_text(call)
     if text is None:
         return []
     output = tools.output_of(call)
-    script = shell.parsed(text)
-    ends = ended(script, tools.succeeded(call), output)
-    found = list(_commands(ends, call, output, Options(), tools.folder_of(call), 0))
+    ends = ended(shell.parsed(text), tools.succeeded(call), output)
+    found = list(_commands(ends, call, output, Options(), tools.folder_of(call) or folder, 0))
     found = [_numbered(command, place) for place, command in enumerate(found)]
     if call.status in ("denied", "interrupted"):
         return [_unfinished(command, call) for command in found]
     return _read_from_output(found, output)
 
 
-def _of_cell(call: ToolCall) -> list[Command]:
+def folder_after(call: ToolCall, folder: Optional[str]) -> Optional[str]:
+    """Where a shell stands after a call, for agents whose shell lives on (Claude Code's)."""
+    text = tools.shell_text(call)
+    if text is None or call.status == "denied" or "Shell cwd was reset to" in (call.output or ""):
+        return folder
+    for _, _, where in _followed(ended(shell.parsed(text), None), folder, outermost=True):
+        folder = where
+    return folder
+
+
+def of_cell(call: ToolCall, folder: Optional[str] = None) -> list[Command]:
     """Commands named in a cell whose own tool calls were not recorded."""
     found: list[Command] = []
     for text in tools.cell_commands(call) if call.status != "denied" else ():
         ends = ended(shell.parsed(text), None)
-        found += _commands(ends, call, "", Options(), None, 0)
+        found += _commands(ends, call, "", Options(), folder, 0)
     return [_numbered(command, place) for place, command in enumerate(found)]
 
 
@@ -109,19 +102,31 @@ def _commands(
     folder: Optional[str],
     depth: int,
 ) -> Iterator[Command]:
-    for end in ends:
-        words = unwrapped(end.command.words)
-        if words[:1] == ("cd",) and len(words) > 1:
-            folder = _joined(folder, words[1])
+    for end, words, where in _followed(ends, folder):
         inner_options, text = shell_script(words)
         if text and depth < _DEEPEST:
             told = {"passed": True, "failed": False}.get(end.outcome)
             inner = ended(shell.parsed(text), told, output, options_in(inner_options, options))
             if end.why is not None:
                 inner = [Ended(each.command, each.outcome, end.why) for each in inner]
-            yield from _commands(inner, call, output, options, folder, depth + 1)
+            yield from _commands(inner, call, output, options, where, depth + 1)
         elif words or end.command.writes:
-            yield _command(end, words, call, folder)
+            yield _command(end, words, call, where)
+
+
+def _followed(
+    ends: Sequence[Ended], folder: Optional[str], *, outermost: bool = False
+) -> Iterator[tuple[Ended, tuple[str, ...], Optional[str]]]:
+    """Each command with its words and where it runs: `cd` counts until its subshell ends."""
+    folders: dict[tuple[int, ...], Optional[str]] = {(): folder}
+    for end in ends:
+        words = unwrapped(end.command.words)
+        depths = range(len(end.within), -1, -1)
+        where = next(folders[end.within[:n]] for n in depths if end.within[:n] in folders)
+        if words[:1] == ("cd",) and len(words) > 1:
+            where = folders[end.within] = _joined(where, words[1])
+        if not outermost or not end.within:
+            yield end, words, where
 
 
 def _command(end: Ended, words: tuple[str, ...], call: ToolCall, folder: Optional[str]) -> Command:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Optional
 
 from harness_tracing.activity import patches, tools
-from harness_tracing.activity.commands import Command, of_tool, tool_calls
-from harness_tracing.model import ToolCall, Turn
+from harness_tracing.activity.commands import Command
+from harness_tracing.model import ToolCall
 
 EditKind = Literal["create", "update", "delete", "move", "unknown"]
 
@@ -37,6 +37,8 @@ _GIT_CHANGES = {
     "am",
     "switch",
 }
+# With these they look, or make a branch where one stands.
+_GIT_LEAVES = {"list", "show", "--check", "--stat", "-b", "-B", "-c", "-C", "--abort", "--quit"}
 _READERS = {"cat", "head", "tail", "less", "more", "nl", "bat", "batcat"}
 
 
@@ -74,35 +76,27 @@ class Edit:
             return True
         if _PROSE.match(self.path):
             return False
-        outside = posixpath.isabs(self.path) and folder and not _is_below(self.path, folder)
-        return not outside and not self.path.startswith(("/tmp/", "~", "$TMP"))  # noqa: S108
+        if posixpath.isabs(self.path) and folder is not None:
+            return _is_below(self.path, folder)
+        return not self.path.startswith(("/tmp/", "~", "$"))  # noqa: S108
 
 
-def edits_of(turn: Turn) -> tuple[Edit, ...]:
-    """All changes a turn made, in order; what was refused or failed changed nothing."""
-    found: list[Edit] = []
-    for call in tool_calls(turn):
-        if call.status in ("denied", "error", "interrupted") and tools.kind_of(call) != "shell":
-            continue
-        if tools.kind_of(call) == "edit":
-            found += _by_tool(call)
-        elif tools.kind_of(call) == "shell" and call.status != "denied":
-            found += _by_shell(call)
-    return tuple(found)
+def edits_by(call: ToolCall, commands: Sequence[Command]) -> list[Edit]:
+    """The changes a tool call made, itself or by its commands; what failed changed nothing."""
+    kind = tools.kind_of(call)
+    if kind == "edit" and call.status not in ("denied", "error", "interrupted"):
+        return _by_tool(call)
+    return list(_by_shell(call, commands)) if kind == "shell" and call.status != "denied" else []
 
 
-def reads_of(turn: Turn) -> tuple[tuple[str, ToolCall], ...]:
-    """The files a turn read whole or in part, with the call that did; what failed is left out."""
-    found: list[tuple[str, ToolCall]] = []
-    for call in tool_calls(turn):
-        if call.status not in ("ok", "unknown", "running"):
-            continue
-        path = tools.path_of(call) if tools.kind_of(call) == "read" else None
-        if path is not None and not tools.is_hidden(path):
-            found.append((path, call))
-        elif tools.kind_of(call) == "shell":
-            found += [(each, call) for command in of_tool(call) for each in _read_by(command)]
-    return tuple(found)
+def reads_by(call: ToolCall, commands: Sequence[Command]) -> list[str]:
+    """The files a tool call read whole or in part; what failed is left out."""
+    if call.status not in ("ok", "unknown", "running"):
+        return []
+    path = tools.path_of(call) if tools.kind_of(call) == "read" else None
+    if path is not None and not tools.is_hidden(path):
+        return [path]
+    return [each for command in commands for each in _read_by(command)]
 
 
 def _read_by(command: Command) -> list[str]:
@@ -127,9 +121,8 @@ def _by_tool(call: ToolCall) -> list[Edit]:
     return [Edit(tools.path_of(call), "unknown", call)]
 
 
-def _by_shell(call: ToolCall) -> Iterator[Edit]:
+def _by_shell(call: ToolCall, commands: Sequence[Command]) -> Iterator[Edit]:
     result = call.result if isinstance(call.result, Mapping) else {}
-    commands = of_tool(call)
     told = result.get("bashEditDiff")
     if isinstance(told, Mapping):
         yield from _told(call, told, commands)
@@ -138,24 +131,32 @@ def _by_shell(call: ToolCall) -> Iterator[Edit]:
         if command.outcome in ("failed", "not passed", "not run"):
             continue
         for path, kind, diff in _written_by(command):
-            if path is None or not (_NO_FILE.fullmatch(path) or _MADE_BY_TOOLS.search(path)):
-                where = None if path is None else _placed(command, path)
+            where = None if path is None else _placed(command, path)
+            if path is None or not (_NO_FILE.fullmatch(path) or _is_left_behind(where, command)):
                 yield Edit(where, kind, call, command.place, diff, path is not None, command)
 
 
-def _told(call: ToolCall, told: Mapping[str, Any], commands: list[Command]) -> Iterator[Edit]:
+def _told(call: ToolCall, told: Mapping[str, Any], commands: Sequence[Command]) -> Iterator[Edit]:
     """What Claude Code saw a command change; what tools leave behind is no edit."""
     by = commands[0] if commands else None
     seen = set()
-    for each in told.get("files") or ():
+    for each in patches.listed(told.get("files")):
         path = each.get("filePath") if isinstance(each, Mapping) else None
-        if isinstance(path, str) and not _MADE_BY_TOOLS.search(path):
+        if isinstance(path, str) and not _is_left_behind(path, by):
             seen.add(path)
             kind: EditKind = "create" if each.get("created") else "update"
             yield Edit(path, kind, call, 0, patches.of_hunks(each.get("hunks")), by=by)
-    for path in told.get("changedFiles") or ():
-        if isinstance(path, str) and path not in seen and not _MADE_BY_TOOLS.search(path):
+    for path in patches.listed(told.get("changedFiles")):
+        if isinstance(path, str) and path not in seen and not _is_left_behind(path, by):
             yield Edit(path, "unknown", call, by=by)
+
+
+def _is_left_behind(path: Optional[str], by: Optional[Command]) -> bool:
+    """Whether tools leave such a file behind, as seen from where the command ran."""
+    folder = (by.folder if by else None) or ""
+    inside = path is not None and folder and _is_below(path, folder)
+    shown = (path or "")[len(folder.rstrip("/")) :] if inside else path or ""
+    return _MADE_BY_TOOLS.search(shown) is not None
 
 
 _Written = tuple[Optional[str], EditKind, Optional[str]]
@@ -163,7 +164,8 @@ _Written = tuple[Optional[str], EditKind, Optional[str]]
 
 def _written_by(command: Command) -> Iterator[_Written]:
     """Files a command writes: path (None: it does not say which), how, diff where known."""
-    for path in command.writes:
+    # What a check prints into a file is its report.
+    for path in () if command.check else command.writes:
         yield path, "unknown", None
     name, words = command.name, command.words[1:]
     plain = [word for word in words if not word.startswith("-")]
@@ -178,8 +180,10 @@ def _written_by(command: Command) -> Iterator[_Written]:
     elif name in ("mv", "cp", "install") and plain:
         yield plain[-1], "move" if name == "mv" else "unknown", None
     elif name in ("sed", "perl") and any(re.match(r"-\w*i", word) for word in words):
-        script = 0 if any(word in ("-e", "-f", "--expression") for word in words) else 1
-        yield from ((path, "update", None) for path in plain[script:])
+        given = [place for place, word in enumerate(words) if word in ("-e", "-f", "--expression")]
+        texts = {place + 1 for place in given}
+        named = [word for place, word in enumerate(words) if place not in texts and word in plain]
+        yield from ((path, "update", None) for path in (named if given else named[1:]))
     elif _changes_somewhere(name, command.words):
         yield None, "unknown", None
 
@@ -189,7 +193,7 @@ def _changes_somewhere(name: str, words: tuple[str, ...]) -> bool:
     rest = words[1:]
     looks_only = {"--check", "--diff", "-c", "-l", "--list-different", "--stat"} & set(rest)
     if name == "git":
-        return rest[:1] != () and rest[0] in _GIT_CHANGES and not {"list", "show"} & set(rest)
+        return _git_changes(tuple(word for word in rest if word != "--no-pager"))
     if name == "patch":
         return True
     if name in ("black", "isort", "autopep8", "yapf"):
@@ -203,6 +207,16 @@ def _changes_somewhere(name: str, words: tuple[str, ...]) -> bool:
     return name in ("make", "just", "npm", "pnpm", "yarn", "task") and bool(
         {"format", "fmt", "fix", "format:fix", "lint:fix"} & set(rest)
     )
+
+
+def _git_changes(rest: tuple[str, ...]) -> bool:
+    """Whether git may change files of the working tree."""
+    verb, options = rest[:1], set(rest[1:])
+    if not verb or verb[0] not in _GIT_CHANGES or _GIT_LEAVES & options:
+        return False
+    if verb[0] == "reset":
+        return bool({"--hard", "--merge", "--keep"} & options)
+    return not (verb[0] == "restore" and "--staged" in options and "--worktree" not in options)
 
 
 def _placed(command: Command, path: str) -> str:

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Literal, Optional
 
 from harness_tracing.activity import tools
-from harness_tracing.activity.commands import Command, commands_of, of_tool, tool_calls
+from harness_tracing.activity.commands import Command
+from harness_tracing.activity.reading import Readable, TurnActivity, activities_of
 from harness_tracing.activity.runners import LOOKS_ONLY, tasks_of
-from harness_tracing.model import ToolCall, Turn
+from harness_tracing.activity.words import unwrapped
+from harness_tracing.model import ToolCall
 
 GATE_FILES = (
     "Makefile",
@@ -105,7 +107,7 @@ def _scripts(text: str) -> Mapping[str, object]:
 
 
 def gate_of(
-    turns: Sequence[Turn],
+    turns: Sequence[Readable],
     *,
     given: Optional[str] = None,
     on_disk: Optional[Mapping[str, str]] = None,
@@ -117,24 +119,29 @@ def gate_of(
     """
     if given:
         return Gate(tuple(shlex.split(given)), "given")
-    seen = declared_gate(seen_files(turns), "as seen in the session")
-    return seen or declared_gate(on_disk or {}, "on disk") or _gate_that_ran(turns)
+    read = activities_of(turns)
+    seen = declared_gate(seen_files(read), "as seen in the session")
+    return seen or declared_gate(on_disk or {}, "on disk") or _gate_that_ran(read)
 
 
-def seen_files(turns: Sequence[Turn]) -> dict[str, str]:
+def seen_files(turns: Sequence[Readable]) -> dict[str, str]:
     """The last whole text of each file that may declare a gate, as read or written in the turns."""
     found: dict[str, str] = {}
-    for turn in turns:
-        for call in tool_calls(turn):
+    for each in activities_of(turns):
+        commands: dict[int, list[Command]] = {}
+        for command in each.commands:
+            commands.setdefault(id(command.tool), []).append(command)
+        for call in each.calls:
             if call.status == "ok":
-                found.update(_seen(call, turn.cwd))
+                found.update(_seen(call, commands.get(id(call), []), each.turn.cwd))
     return found
 
 
-def _seen(call: ToolCall, folder: Optional[str]) -> Iterator[tuple[str, str]]:
+def _seen(
+    call: ToolCall, commands: Sequence[Command], folder: Optional[str]
+) -> Iterator[tuple[str, str]]:
     kind = tools.kind_of(call)
     if kind == "shell":
-        commands = of_tool(call)
         if len(commands) == 1 and commands[0].name == "cat" and len(commands[0].words) == 2:
             name = _root_name(commands[0].words[1], commands[0].folder or folder, folder)
             if name:
@@ -162,9 +169,9 @@ def _root_name(path: str, at: Optional[str], folder: Optional[str]) -> Optional[
     )
 
 
-def _gate_that_ran(turns: Sequence[Turn]) -> Optional[Gate]:
+def _gate_that_ran(turns: Sequence[TurnActivity]) -> Optional[Gate]:
     """A ``check`` of make or a package runner that ran: so it is declared."""
-    for command in (each for turn in turns for each in commands_of(turn)):
+    for command in (command for each in turns for command in each.commands):
         ran = command.outcome == "passed" or (
             command.outcome == "failed" and not _NOT_THERE.search(tools.output_of(command.tool))
         )
@@ -178,8 +185,8 @@ def _gate_that_ran(turns: Sequence[Turn]) -> Optional[Gate]:
     return None
 
 
-def _cwd_of(turns: Sequence[Turn]) -> Optional[str]:
-    return next((turn.cwd for turn in turns if turn.cwd), None)
+def _cwd_of(turns: Sequence[TurnActivity]) -> Optional[str]:
+    return next((each.turn.cwd for each in turns if each.turn.cwd), None)
 
 
 def runs_gate(
@@ -192,6 +199,7 @@ def runs_gate(
     where = posixpath.normpath(posixpath.join(folder or "", command.folder or "."))
     if folder is not None and where != posixpath.normpath(folder) and command.folder is not None:
         return None
+    gate = Gate(unwrapped(gate.words) or gate.words, gate.source)
     name, wanted = command.name, gate.words[0]
     if wanted in (*_MAKES, *_TASK_RUNNERS) and (name == wanted or {name, wanted} <= {*_MAKES}):
         return _of_target(words, gate)

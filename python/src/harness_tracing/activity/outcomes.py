@@ -33,11 +33,15 @@ _NUMBER = r"(\d{1,3})"
 
 @dataclass(frozen=True)
 class Ended:
-    """A simple command of a script with how it ended, and why that is not known."""
+    """A simple command of a script with how it ended, and why that is not known.
+
+    `within` are the subshells it ran in, the outermost first.
+    """
 
     command: Simple
     outcome: Outcome
     why: Optional[str] = None
+    within: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def _shown_by_echo(
     statement: Statement, statuses: list[tuple[Optional[bool], bool]], output: str
 ) -> list[tuple[Optional[bool], bool]]:
     """``check && echo yes || echo no``: what was printed says how the check ended."""
-    lines = {line.strip() for line in output.splitlines()}
+    lines = {line.strip() for line in output.splitlines()} - {""}
     said = [_echoed(pipeline) in lines for pipeline in statement.pipelines]
     found = list(statuses)
     for place, (known, _) in enumerate(statuses):
@@ -223,7 +227,8 @@ def _part(
 ) -> Iterator[Ended]:
     if isinstance(part, Group) and not part.branching:
         for one in ended(part.script, told, output, options):
-            yield one if one.why is not None else replace(one, why=why)
+            within = (id(part), *one.within) if part.subshell else one.within
+            yield replace(one, within=within, why=one.why if one.why is not None else why)
         return
     if isinstance(part, Group):
         for command in simple_commands(part.script):

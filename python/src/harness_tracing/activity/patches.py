@@ -94,13 +94,18 @@ def of_envelope(text: str) -> Iterator[Change]:
             lines.append(line)
 
 
+def listed(value: Any) -> Sequence[Any]:
+    """A list as it is, nothing of anything else."""
+    return value if isinstance(value, (list, tuple)) else ()
+
+
 def of_hunks(hunks: Any) -> Optional[str]:
     """Hunks as Claude Code records them (``oldStart``, ``lines`` …) as text."""
-    if not isinstance(hunks, Sequence) or isinstance(hunks, str) or not hunks:
+    if not listed(hunks):
         return None
     parts: list[str] = []
     for hunk in hunks:
-        if not isinstance(hunk, Mapping) or not isinstance(hunk.get("lines"), Sequence):
+        if not isinstance(hunk, Mapping) or not listed(hunk.get("lines")):
             return None
         old, new = (
             f"{hunk.get(side + 'Start')},{hunk.get(side + 'Lines')}" for side in ("old", "new")
@@ -111,10 +116,8 @@ def of_hunks(hunks: Any) -> Optional[str]:
 
 def _of_edits(edits: Any) -> Optional[str]:
     """Pairs of old and new text; where in the file they stand is not recorded."""
-    if not isinstance(edits, Sequence) or isinstance(edits, str):
-        return None
     parts = []
-    for edit in edits:
+    for edit in listed(edits):
         if not isinstance(edit, Mapping):
             continue
         old, new = (_text_of(edit, side) for side in ("old", "new"))

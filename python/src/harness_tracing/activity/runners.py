@@ -123,6 +123,10 @@ _OWN_SCRIPT = re.compile(
 )
 _TAKES_VALUE = {"-C", "-f", "--directory", "--file", "-j", "--prefix", "--filter", "-w"}
 
+_MAKES = {"make", "gmake"}
+_RUNS_NOTHING = {"--version", "--help", "--collect-only", "--co", "--dry-run"}
+_DRY_RUNS = {"-n", "--just-print", "-q", "--question"}
+
 # What the output of a runner says when its exit status is out of sight: failed, passed.
 _SAID: dict[str, tuple[str, str]] = {
     "pytest": (r"^.*\b\d+ (failed|errors?)\b.* in [\d.]+s", r"^=*\s*\d+ passed\b.* in [\d.]+s"),
@@ -157,7 +161,7 @@ def check_of(words: tuple[str, ...]) -> Optional[Check]:
     name = PurePosixPath(words[0]).name
     if name in ("gradlew", "mvnw"):
         name = name[:-1]
-    if any(word in ("--version", "--help", "--collect-only", "--co") for word in words[1:]):
+    if _RUNS_NOTHING & set(words[1:]) or (name in _MAKES and _DRY_RUNS & set(words[1:])):
         return None
     if name in _TASK_RUNNERS or name in _PACKAGE_RUNNERS:
         looks = name not in _PACKAGE_RUNNERS and LOOKS_ONLY & set(words)

@@ -14,9 +14,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Optional, Union
 
 if TYPE_CHECKING:
-    from tree_sitter import Node as Syntax
-    from tree_sitter import Parser
+    from tree_sitter import Node, Parser
 
+# The grammar's scanner crashes on some characters beyond ASCII (`{` before a rare one). It gets a
+# letter for each: so its offsets are those of the text, which words are then taken from.
+_NOT_ASCII = re.compile(r"[^\x01-\x7f]")
 _ESCAPED = re.compile(r"\\(?:\n|(.))", re.DOTALL)
 _SEPARATORS = {";", "&", "\n", ";;"}
 _JOINS = {"&&", "||"}
@@ -31,7 +33,7 @@ _BRANCHES = {
     "case_statement",
     "function_definition",
 }
-_LONGEST = 200_000
+_LONGEST = 100_000
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,12 @@ class Group:
     """Commands in parentheses or braces. `branching`: they stand in an if, a loop, a function.
 
     Which commands of a branching one ran, and how they ended, its own status does not tell.
+    `subshell`: what it changes of the shell, such as the folder, ends with it.
     """
 
     script: Script
     branching: bool = False
+    subshell: bool = False
     writes: tuple[str, ...] = ()
 
 
@@ -94,8 +98,11 @@ def parsed(text: str) -> Script:
     """The script that a text is, as bash reads it; what is no shell gives what can be found."""
     if len(text) > _LONGEST:
         return Script((), False)
-    root = _parser().parse(text.encode("utf-8", "surrogatepass")).root_node
-    script = _script(root)
+    root = _parser().parse(_NOT_ASCII.sub("x", text).encode("ascii")).root_node
+    try:
+        script = _script(Syntax(root, text))
+    except RecursionError:  # thousands of brackets in each other: nobody's command
+        return Script((), False)
     return replace(script, whole=not root.has_error)
 
 
@@ -117,6 +124,40 @@ def simple_commands(script: Script) -> Iterator[Simple]:
                 else:
                     yield part
                     yield from part.inner
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """A node of the syntax tree over the text it was parsed from."""
+
+    node: Node
+    source: str
+
+    @property
+    def type(self) -> str:
+        """What the grammar calls it."""
+        return self.node.type
+
+    @property
+    def is_named(self) -> bool:
+        """False for mere punctuation."""
+        return self.node.is_named
+
+    @property
+    def text(self) -> str:
+        """The text it covers."""
+        return self.source[self.node.start_byte : self.node.end_byte]
+
+    @property
+    def children(self) -> list[Syntax]:
+        """The nodes it consists of."""
+        return [Syntax(child, self.source) for child in self.node.children]
+
+    @property
+    def destination(self) -> Optional[Syntax]:
+        """Where a redirection goes."""
+        found = self.node.child_by_field_name("destination")
+        return None if found is None else Syntax(found, self.source)
 
 
 _Token = Union[str, Part]
@@ -176,14 +217,14 @@ def _tokens(node: Syntax) -> Iterator[_Token]:
 
 def _part(node: Syntax) -> Optional[Part]:
     if node.type in ("subshell", "compound_statement"):
-        return Group(_script(node))
+        return Group(_script(node), subshell=node.type == "subshell")
     if node.type in _BRANCHES:
         inner = tuple(Statement((Pipeline((each,)),)) for each in _descendants(node))
         return Group(Script(inner), branching=True)
     if node.type in ("command", "declaration_command", "test_command", "unset_command"):
         return _simple(node)
     if node.type in ("variable_assignment", "variable_assignments"):
-        return Simple((), _text(node), inner=tuple(_substituted(node)))
+        return Simple((), node.text, inner=tuple(_substituted(node)))
     return None
 
 
@@ -221,7 +262,7 @@ def _redirected(node: Syntax) -> Iterator[_Token]:
         elif child.type != "herestring_redirect":
             tokens += [_part(child)] if _part(child) else list(_tokens_of(child))  # type: ignore[list-item]
     if not tokens or isinstance(tokens[-1], str):
-        tokens.append(Simple((), _text(node)))
+        tokens.append(Simple((), node.text))
     last = tokens[-1]
     if isinstance(last, Simple):
         tokens[-1] = replace(last, writes=(*last.writes, *writes), heredoc=heredoc or last.heredoc)
@@ -245,7 +286,7 @@ def _heredoc(node: Syntax) -> tuple[str, list[str], list[_Token]]:
     rest: list[_Token] = []
     for child in node.children:
         if child.type == "heredoc_body":
-            body = _text(child)
+            body = child.text
         elif child.type == "file_redirect":
             writes += _written(child)
         elif child.type in _JOINS or child.type in _PIPES:
@@ -265,8 +306,7 @@ def _written(node: Syntax) -> list[str]:
     signs = [child.type for child in node.children]
     if not any(sign in (">", ">>", "&>", "&>>", ">|") for sign in signs):
         return []
-    target = node.child_by_field_name("destination")
-    return [] if target is None else [_word(target)]
+    return [] if node.destination is None else [_word(node.destination)]
 
 
 def _simple(node: Syntax) -> Simple:
@@ -279,7 +319,7 @@ def _simple(node: Syntax) -> Simple:
             continue
         elif child.type not in ("heredoc_redirect", "herestring_redirect"):
             words.append(_word(child))
-    return Simple(tuple(words), _text(node), tuple(writes), inner=tuple(_substituted(node)))
+    return Simple(tuple(words), node.text, tuple(writes), inner=tuple(_substituted(node)))
 
 
 def _substituted(node: Syntax) -> Iterator[Simple]:
@@ -292,16 +332,16 @@ def _substituted(node: Syntax) -> Iterator[Simple]:
 
 def _word(node: Syntax) -> str:
     if node.type == "raw_string":
-        return _text(node)[1:-1]
+        return node.text[1:-1]
     if node.type == "ansi_c_string":
-        return _text(node)[2:-1]
+        return node.text[2:-1]
     if node.type == "string":
-        return _ESCAPED.sub(lambda found: _in_quotes(found), _text(node)[1:-1])
+        return _ESCAPED.sub(lambda found: _in_quotes(found), node.text[1:-1])
     if node.type in ("concatenation", "command_name"):
-        return "".join(_word(child) for child in node.children) or _text(node)
+        return "".join(_word(child) for child in node.children) or node.text
     if node.type == "word":
-        return _ESCAPED.sub(lambda found: found[1] or "", _text(node))
-    return _text(node)
+        return _ESCAPED.sub(lambda found: found[1] or "", node.text)
+    return node.text
 
 
 def _in_quotes(found: re.Match[str]) -> str:
@@ -309,7 +349,3 @@ def _in_quotes(found: re.Match[str]) -> str:
     if char is None:
         return ""
     return str(char) if char in '$`"\\' else str(found[0])
-
-
-def _text(node: Syntax) -> str:
-    return (node.text or b"").decode("utf-8", "surrogatepass")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, Optional
 
-from harness_tracing.activity.commands import Command, commands_of, tool_calls, unseen_of
-from harness_tracing.activity.edits import Edit, edits_of
+from harness_tracing.activity.commands import Command
+from harness_tracing.activity.edits import Edit
 from harness_tracing.activity.gate import Gate, runs_gate
-from harness_tracing.model import ToolCall, Turn
+from harness_tracing.activity.reading import Readable, activities_of
+from harness_tracing.model import ToolCall
 
 Verdict = Literal["verified", "partial", "not_verified", "nothing_edited", "no_gate", "cannot_tell"]
 """``partial``: narrower checks passed, the gate did not run. ``no_gate``: none is known."""
 
+_NAMED_CHECKS = 3
 _DID_NOT_PASS = ("failed", "not passed")
 
 
@@ -32,23 +36,29 @@ class Verification:
     checks: tuple[Command, ...] = ()
 
 
-def verification_of(turns: Sequence[Turn], gate: Optional[Gate]) -> Verification:
+def verification_of(
+    turns: Sequence[Readable], gate: Optional[Gate], folder: Optional[str] = None
+) -> Verification:
     """Whether `gate` passed after the last code edit of the turns (one turn, or a whole session).
 
-    Edits of prose and outside of the project do not count. Sub-agents' edits and checks do.
+    `folder` is the project's, by default where the first turn began. Edits of prose and outside of
+    it do not count. Sub-agents' edits and checks do.
     """
-    return _Judge(turns, gate).verdict()
+    return _Judge(turns, gate, folder).verdict()
 
 
 class _Judge:
-    def __init__(self, turns: Sequence[Turn], gate: Optional[Gate]) -> None:
+    def __init__(
+        self, turns: Sequence[Readable], gate: Optional[Gate], folder: Optional[str] = None
+    ) -> None:
         self.gate = gate
-        self.folder = next((turn.cwd for turn in turns if turn.cwd), None)
-        calls = [call for turn in turns for call in tool_calls(turn)]
+        read = activities_of(turns)
+        self.folder = folder or next((each.turn.cwd for each in read if each.turn.cwd), None)
+        calls = [call for each in read for call in each.calls]
         self.order = {id(call): place for place, call in enumerate(calls)}
-        self.commands = [each for turn in turns for each in commands_of(turn)]
-        self.unseen = [call for turn in turns for call in unseen_of(turn)]
-        everything = [each for turn in turns for each in edits_of(turn)]
+        self.commands = [command for each in read for command in each.commands]
+        self.unseen = [call for each in read for call in each.unseen]
+        everything = [edit for each in read for edit in each.edits]
         self.edits = [edit for edit in everything if edit.is_code(self.folder)]
         self.only_prose = bool(everything) and not self.edits
 
@@ -58,6 +68,10 @@ class _Judge:
         last = max(self.edits, key=lambda edit: (self.order[id(edit.tool)], edit.place))
         after = [each for each in self.commands if self.is_after(each, last)]
         checks = tuple(each for each in after if each.check and each.outcome != "not run")
+        hidden = any(self._call_is_after(call, last) for call in self.unseen)
+        if self.gate is None and hidden:
+            reason = "commands that ran after the last code edit are hidden"
+            return Verification("cannot_tell", reason, None, last, checks=checks)
         if self.gate is None:
             reason = "no gate of the project is known" + _passed(
                 checks, "; what passed after the edit"
@@ -123,16 +137,24 @@ def _passed(checks: Sequence[Command], what: str) -> str:
 
 
 def verified_by(
-    turns: Sequence[Turn], gate: Optional[Gate]
+    turns: Sequence[Readable], gate: Optional[Gate]
 ) -> Iterator[tuple[Edit, list[Command]]]:
-    """Each edit of code with the checks that passed between it and the next edit, or the end."""
+    """Each edit of code with checks that passed after it: the first few, and the first gate."""
     judge = _Judge(turns, gate)
+    passed = [each for each in judge.commands if each.outcome == "passed"]
+    gates = [each for each in passed if gate and runs_gate(each, gate, judge.folder) == "whole"]
+    checks = [each for each in passed if each.check is not None]
+    places = [judge.order[id(each.tool)] for each in checks]
     for edit in judge.edits:
-        passed = [
-            each
-            for each in judge.commands
-            if (each.check or (gate and runs_gate(each, gate, judge.folder)))
-            and each.outcome == "passed"
-            and judge.is_after(each, edit)
-        ]
-        yield edit, passed
+        first = bisect_left(places, judge.order[id(edit.tool)])
+        named: dict[str, Command] = {}
+        for check in islice(checks, first, None):
+            if judge.is_after(check, edit):
+                named.setdefault(check.text, check)
+            if len(named) == _NAMED_CHECKS:
+                break
+        whole = next((each for each in gates if judge.is_after(each, edit)), None)
+        found = [*named.values()]
+        if whole is not None and whole.text not in named:
+            found.append(whole)
+        yield edit, found

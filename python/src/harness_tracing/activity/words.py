@@ -88,8 +88,6 @@ def shell_script(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
 def _without_one(words: tuple[str, ...]) -> tuple[str, ...]:
     if not words:
         return words
-    if _ASSIGNMENT.fullmatch(words[0]):
-        return words[1:]
     name = PurePosixPath(words[0]).name
     if words[:1] + words[1:2] and (name, *words[1:2]) in _TWO_WORD_WRAPPERS:
         return _after_options(name, words[2:], 0)

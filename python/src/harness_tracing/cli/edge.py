@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from harness_tracing.store import Store
 
+_WHOLE = 1000
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -53,6 +55,18 @@ class Edge:
             for warning in store.warnings:
                 talk(warning)
             yield store
+
+
+class Group(click.Group):
+    """A group of commands whose help tells each one's first sentence whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands, their sentences wrapped where click would cut them."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(_WHOLE)) for name, one in commands if one]
+            )
 
 
 pass_edge = click.make_pass_decorator(Edge)

@@ -60,7 +60,7 @@ def search(
         print_json([searching.report(hit) for hit in found])
         return
     print_tree(edge, searching.lines(found))
-    talk(searching.summary(found, limit))
+    talk(searching.summary(found, limit, asked))
 
 
 def _joined(query: tuple[str, ...]) -> str:

@@ -6,8 +6,10 @@ from typing import Any, Optional
 
 import click
 
+from harness_tracing.cli.complete import project_names, session_ids
 from harness_tracing.cli.edge import (
     Edge,
+    Group,
     confirm,
     pass_edge,
     print_json,
@@ -16,6 +18,7 @@ from harness_tracing.cli.edge import (
     talk,
 )
 from harness_tracing.cli.parameters import age_ns, agent_name, since_ns, until_ns
+from harness_tracing.cli.source import reading, source_option
 from harness_tracing.errors import StoreError
 from harness_tracing.store import SessionRow, Store, TurnRow
 
@@ -35,7 +38,7 @@ _NOTHING_YET = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def sessions() -> None:
     """List, show and delete traced sessions."""
 
@@ -43,7 +46,7 @@ def sessions() -> None:
 @sessions.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--agent", callback=agent_name, help="Only sessions of this agent.")
-@click.option("--project", help="Only sessions of this project.")
+@click.option("--project", shell_complete=project_names, help="Only sessions of this project.")
 @click.option(
     "--since",
     metavar="WHEN",
@@ -63,8 +66,11 @@ def sessions() -> None:
     type=click.IntRange(min=1),
     help=f"At most so many, the latest first; a table ends after {_ROWS} by itself.",
 )
+@source_option
 @pass_edge
-def list_sessions(edge: Edge, /, as_json: bool, limit: Optional[int], **wanted: Any) -> None:
+def list_sessions(
+    edge: Edge, /, as_json: bool, limit: Optional[int], source: Optional[str], **wanted: Any
+) -> None:
     """List sessions, the latest active first.
 
     Shows the project, the agent, when it began, how long it took, turns, tools, failures, tokens
@@ -73,7 +79,10 @@ def list_sessions(edge: Edge, /, as_json: bool, limit: Optional[int], **wanted: 
     filters = {_FILTERS[name]: value for name, value in wanted.items()}
     # One more than is shown says whether there are more.
     most = limit if limit is not None or as_json else _ROWS + 1
-    with edge.store() as store:
+    if source is not None and wanted["text"] is not None:
+        raise click.UsageError("--text looks into the local store; it does not go with --from.")
+    of_project = {"project": wanted["project"], "since_ns": wanted["since"]}
+    with reading(edge, source, **of_project, limit=limit) as store:
         rows = store.sessions(**filters, limit=most) if store else []
     if as_json:
         from harness_tracing.observe import report
@@ -92,13 +101,14 @@ def list_sessions(edge: Edge, /, as_json: bool, limit: Optional[int], **wanted: 
 
 
 @sessions.command("show")
-@click.argument("session_id", metavar="ID")
+@click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print the session and its turns as JSON.")
 @click.option("--turn", "number", type=click.IntRange(min=1), help="Only the turn of this number.")
 @click.option("--full", is_flag=True, help="Show contents too: prompts, thinking, inputs, outputs.")
 @click.option("--diff", is_flag=True, help="Show what each edit changed.")
 @click.option("--no-pager", is_flag=True, help="Print, however long it is.")
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
+@source_option
 @pass_edge
 def show(
     edge: Edge,
@@ -109,12 +119,13 @@ def show(
     diff: bool,
     no_pager: bool,
     agent: Optional[str],
+    source: Optional[str],
 ) -> None:
     """Show a session as a tree: turns, model calls, tools, sub-agents, tokens, cost, times.
 
     The beginning of an ID is enough when no other session's begins so.
     """
-    with edge.store() as store:
+    with reading(edge, source, session_id=session_id) as store:
         row = _session(store, session_id, agent)
         turns = _turns(store, row, number) if store else []
     if as_json:
@@ -129,11 +140,12 @@ def show(
 
 
 @sessions.command("summary")
-@click.argument("session_id", metavar="ID")
+@click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
 @click.option("--gate", metavar="COMMAND", help="The project's gate, such as `make check`.")
 @click.option("--no-pager", is_flag=True, help="Print, however long it is.")
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
+@source_option
 @pass_edge
 def summary(
     edge: Edge,
@@ -142,6 +154,7 @@ def summary(
     gate: Optional[str],
     no_pager: bool,
     agent: Optional[str],
+    source: Optional[str],
 ) -> None:
     """Say what a session did: tool calls, changes, checks, and where tokens and time went.
 
@@ -152,11 +165,12 @@ def summary(
     from harness_tracing.observe.summary import summary_of
     from harness_tracing.prices import PriceTable
 
-    with edge.store() as store:
+    with reading(edge, source, session_id=session_id) as store:
         row = _session(store, session_id, agent)
         rows = _turns(store, row, None) if store else []
     turns = [each.turn for each in rows]
-    on_disk = gate_files(row.session.cwd)
+    # What a server says of a folder is about another machine's.
+    on_disk = gate_files(row.session.cwd) if source is None else {}
     facts = summary_of(turns, PriceTable.load(), given_gate=gate, on_disk=on_disk)
     if as_json:
         from harness_tracing.observe import report
@@ -199,7 +213,7 @@ def _turns(store: Store, row: SessionRow, number: Optional[int]) -> list[TurnRow
 
 
 @sessions.command("delete")
-@click.argument("session_id", metavar="ID")
+@click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
 @pass_edge

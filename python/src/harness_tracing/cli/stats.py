@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Optional
 
 import click
 
-from harness_tracing.cli.edge import Edge, pass_edge, print_json, print_table, talk
+from harness_tracing.cli.edge import Edge, pass_edge, print_json, talk
 from harness_tracing.cli.parameters import agent_name, since_ns
 from harness_tracing.store import TurnChoice, UsageRow
 
 _PICTURES = (".svg", ".png")
+_WIDTH = 80
 
 
 @click.command()
@@ -92,7 +95,20 @@ def _print(edge: Edge, rows: list[UsageRow], by: tuple[str, ...]) -> None:
     from harness_tracing.observe.stats import summary, table
 
     if by:
-        print_table(edge, lambda width: table(rows, by, width))
+        header, *lines = table(rows, by, _width(edge))
+        plain = "NO_COLOR" in edge.environ or not sys.stdout.isatty()
+        click.echo("\n".join([header if plain else click.style(header, dim=True), *lines]))
         return
     for name, value in summary(rows[0]):
         click.echo(f"{name:<18}{value}")
+
+
+def _width(edge: Edge) -> int:
+    """How wide the output is."""
+    told = edge.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        return _WIDTH

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
 from harness_tracing.cli.edge import Edge, pass_edge, print_tree, talk
 from harness_tracing.cli.parameters import agent_name
+
+if TYPE_CHECKING:
+    from harness_tracing.store import News
 
 
 @click.command()
@@ -22,19 +25,28 @@ def tail(edge: Edge, agent: Optional[str], project: Optional[str], as_json: bool
 
     Until you press Ctrl-C. What is there already is not shown: see `harness sessions list`.
     """
-    from harness_tracing.observe.tail import follow, line, report
+    from harness_tracing.observe.tail import POLL_S, Follower
 
     with edge.store():
         pass  # what others left behind is no news
-    if not as_json:
-        talk("Waiting for what comes. Ctrl-C ends it.")
+    follower = Follower(edge.home.store)
+    talk("Waiting for what comes. Ctrl-C ends it.")
     try:
-        for news in follow(edge.home.store, time.sleep):
-            if (agent or news.agent) != news.agent or (project or news.project) != news.project:
-                continue
-            if as_json:
-                click.echo(json.dumps(report(news)))
-            else:
-                print_tree(edge, [line(news)])
+        while True:
+            for news in follower.look():
+                if agent in (None, news.agent) and project in (None, news.project):
+                    _print(edge, news, as_json)
+            time.sleep(POLL_S)
     except KeyboardInterrupt:
         return
+    finally:
+        follower.close()
+
+
+def _print(edge: Edge, news: News, as_json: bool) -> None:
+    from harness_tracing.observe.tail import line, report
+
+    if as_json:
+        click.echo(json.dumps(report(news)))
+    else:
+        print_tree(edge, [line(news)], pager=False)

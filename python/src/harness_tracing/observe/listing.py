@@ -12,15 +12,15 @@ from rich.text import Text
 from harness_tracing.observe.deliveries import Delivery
 from harness_tracing.observe.labels import STATUS_STYLES
 from harness_tracing.observe.rows import sentence, words
-from harness_tracing.observe.text import duration, moment, money, plural, tokens
+from harness_tracing.observe.text import duration, moment, money, plural, telling_length, tokens
 from harness_tracing.store import ProjectRow, SessionRow
 
 _ROOM_FOR_ALL_COLUMNS = 100
 _ROOM_FOR_WHOLE_IDS = 140
 _ROOM_FOR_AGENTS = 120
+_ROOM_FOR_CLOCK = 70
 # The columns of numbers, each with the width from which on there is room for it.
-_NUMBERS = {"time": 100, "turns": 0, "tools": 100, "failed": 100, "tokens": 64, "cost": 0}
-_SHORT_ID = 8
+_NUMBERS = {"time": 100, "turns": 0, "tools": 100, "failed": 108, "tokens": 64, "cost": 0}
 _LEAST_PROMPT = 12
 
 Zone = Optional[datetime.tzinfo]
@@ -32,7 +32,8 @@ def session_table(rows: Sequence[SessionRow], width: int, zone: Zone = None) -> 
     A short id is as much of it as tells the sessions apart.
     """
     wide = width >= _ROOM_FOR_ALL_COLUMNS
-    id_length = None if width >= _ROOM_FOR_WHOLE_IDS else _telling_length(rows)
+    ids = [row.session_id for row in rows]
+    id_length = None if width >= _ROOM_FOR_WHOLE_IDS else telling_length(ids)
     agents = len({row.agent for row in rows}) > 1 or width >= _ROOM_FOR_WHOLE_IDS
     table = _table()
     table.add_column("session", no_wrap=True)
@@ -58,7 +59,9 @@ def session_table(rows: Sequence[SessionRow], width: int, zone: Zone = None) -> 
         shown = [cells[str(each.header)] for each in table.columns if each.header in cells]
         table.add_row(
             words(row.session_id[:id_length], "bold"),
-            _started(row, zone)[0 if wide else len("2025-") :],
+            _started(row, zone)[
+                0 if wide else len("2025-") : None if width >= _ROOM_FOR_CLOCK else 10
+            ],
             words(row.project),
             *shown,
             _prompt(row, with_failures=width < _NUMBERS["failed"]),
@@ -129,15 +132,6 @@ def _notes(rows: Sequence[Delivery], now_ns: int) -> Iterator[str]:
 
 def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=False)
-
-
-def _telling_length(rows: Sequence[SessionRow]) -> int:
-    longest = max((len(row.session_id) for row in rows), default=_SHORT_ID)
-    ids = {row.session_id for row in rows}
-    for length in range(_SHORT_ID, longest):
-        if len({session_id[:length] for session_id in ids}) == len(ids):
-            return length
-    return longest
 
 
 def _started(row: SessionRow, zone: Zone) -> str:

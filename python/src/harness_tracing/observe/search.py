@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -10,14 +11,14 @@ from rich.text import Text
 
 from harness_tracing.model import ToolCall, step_id
 from harness_tracing.observe.rows import Row, sentence, words
-from harness_tracing.observe.text import moment, plain, plural
+from harness_tracing.observe.text import moment, plain, plural, telling_length
 from harness_tracing.spans.json_form import iso_time
 from harness_tracing.store import Found
 from harness_tracing.store.documents import WHERES, Piece, pieces
 from harness_tracing.store.terms import Term, folded, found_in, parse, shown
 
 _BEFORE, _AFTER = 30, 130
-_SHORT_ID = 8
+_NO_OPERATORS = ("OR", "AND", "NOT", "NEAR")
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def report(hit: Hit) -> dict[str, Any]:
 
 def lines(found: Sequence[Hit]) -> Iterator[Row]:
     """Two lines per hit: whose turn it is and when, then where the words stand."""
-    length = _telling_length([hit.found.session_id for hit in found])
+    length = telling_length([hit.found.session_id for hit in found])
     for hit in found:
         turn = hit.found.turn
         yield Row(
@@ -138,20 +139,12 @@ def lines(found: Sequence[Hit]) -> Iterator[Row]:
         yield Row(sentence(Text(" "), words(f"{where}:", "cyan"), text, between=" "))
 
 
-def summary(found: Sequence[Hit], limit: int) -> str:
+def summary(found: Sequence[Hit], limit: int, query: str = "") -> str:
     """How much was found, and how to see more."""
     if not found:
-        return "Nothing was found."
+        taken = [each for each in _NO_OPERATORS if each in re.findall(r"\w+", query)]
+        hint = " {} is a word like others: all words of a search are needed."
+        return "Nothing was found." + (hint.format(taken[0]) if taken else "")
     if len(found) < limit:
         return f"Found in {plural(len(found), 'turn')}."
     return f"The {limit} best; --limit gives more."
-
-
-def _telling_length(ids: Sequence[str]) -> int:
-    """As much of the ids as tells them apart."""
-    different = set(ids)
-    longest = max(map(len, different), default=_SHORT_ID)
-    for length in range(_SHORT_ID, longest):
-        if len({each[:length] for each in different}) == len(different):
-            return length
-    return longest

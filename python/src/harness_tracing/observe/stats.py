@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 import msgspec
+from rich.cells import cell_len
 
 from harness_tracing.errors import TracerError
-from harness_tracing.observe.text import duration, money, plain, plural, tokens
+from harness_tracing.observe.text import duration, first_line, money, plural, tokens
 from harness_tracing.store import UsageRow
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 _NOT_KNOWN = "(not known)"
 _MOST_BARS = 30
+_LEAST_NAME = 8
+_TELLING_NAME = 24  # so much of a name tells models and days apart
+_SPARED = ("time", "tools", "turns", "failed")  # what goes first, so that names are told apart
+_BETWEEN = "  "
 _ROOM_FOR_ALL_COLUMNS = 120
 
 
@@ -49,21 +51,46 @@ def report(row: UsageRow, by: Sequence[str]) -> dict[str, Any]:
     return {**{name: value or None for name, value in zip(by, row.names)}, **numbers}
 
 
-def table(rows: Sequence[UsageRow], by: Sequence[str], width: int) -> Table:
-    """One line per group; narrow outputs get fewer columns."""
-    from rich.table import Table
+def table(rows: Sequence[UsageRow], by: Sequence[str], width: int) -> list[str]:
+    """Lines of a table: its header, then one per group; narrow outputs get fewer columns.
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in by:
-        made.add_column(name, no_wrap=True, overflow="ellipsis", style="bold")
-    columns = _columns(by, width)
-    for name in columns:
-        made.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        cells = _cells(row)
-        named = [plain(name) or _NOT_KNOWN for name in row.names]
-        made.add_row(*named, *[cells[name] for name in columns])
-    return made
+    Made by hand, as there may be hundreds of lines, which take rich longer than adding up does.
+    """
+    names = [[*by], *([_named(name) for name in row.names] for row in rows)]
+    named = [max(map(cell_len, column)) for column in zip(*names)]
+    wanted = sum(min(each, _TELLING_NAME) + len(_BETWEEN) for each in named)
+    cells = [_cells(row) for row in rows]
+    columns = {name: [name, *(each[name] for each in cells)] for name in _columns(by, width)}
+    for name in _SPARED:
+        if wanted + _width(columns) > width:
+            columns.pop(name, None)
+    room = max(_LEAST_NAME, (width - _width(columns) + len(_BETWEEN)) // len(by) - len(_BETWEEN))
+    widths = [min(each, room) for each in named] + [*map(_widest, columns.values())]
+    lines = [[*left, *right] for left, right in zip(names, zip(*columns.values()))]
+    return [_aligned(line, widths, len(by)) for line in lines]
+
+
+def _widest(column: Sequence[str]) -> int:
+    return max(map(cell_len, column))
+
+
+def _width(columns: Mapping[str, Sequence[str]]) -> int:
+    return sum(map(_widest, columns.values())) + len(_BETWEEN) * max(0, len(columns) - 1)
+
+
+def _named(name: str) -> str:
+    return first_line(name) or _NOT_KNOWN
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int], names: int) -> str:
+    """Names at the left of their columns, cut where they are too long; numbers at the right."""
+    cells = []
+    for place, (cell, width) in enumerate(zip(line, widths)):
+        while cell_len(cell) > width:
+            cell = cell.rstrip("…")[:-1] + "…"
+        blanks = " " * (width - cell_len(cell))
+        cells.append(cell + blanks if place < names else blanks + cell)
+    return _BETWEEN.join(cells).rstrip()
 
 
 def _columns(by: Sequence[str], width: int) -> tuple[str, ...]:
@@ -72,8 +99,10 @@ def _columns(by: Sequence[str], width: int) -> tuple[str, ...]:
     counts: tuple[str, ...] = ("turns", "calls") if "model" in by else ("turns", "calls", "tools")
     use: tuple[str, ...] = ("in", "cached", "written", "out", "reasoned", "at list prices")
     if width < _ROOM_FOR_ALL_COLUMNS:
-        counts = tuple(name for name in counts if name != "calls" or "model" in by)
-        use = ("in", "cached", "out", "at list prices")
+        counts = ("turns", "calls") if "model" in by else ("turns", "tools")
+        use = ("in", "out", "at list prices")
+    if width < _ROOM_FOR_ALL_COLUMNS and len(by) > 1:
+        return ("turns", *use)
     return (*counts, "failed", *use, "time")
 
 
@@ -145,7 +174,7 @@ def plot(rows: Sequence[UsageRow], by: Sequence[str], path: Path) -> None:
     from matplotlib.figure import Figure
 
     shown = list(rows[-_MOST_BARS:]) if "day" in by else _largest(rows, by)
-    names = [" · ".join(plain(name) or _NOT_KNOWN for name in row.names) for row in shown]
+    names = [" · ".join(map(_named, row.names)) for row in shown]
     figure = Figure(figsize=(9, 6), layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)

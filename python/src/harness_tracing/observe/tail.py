@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from rich.text import Text
 
@@ -25,39 +25,55 @@ from harness_tracing.spans.json_form import iso_time
 from harness_tracing.store import News, Seen, Store
 
 POLL_S = 0.3
-_NO_STORE_POLL_S = 1.0
 _SHORT_ID = 8
+_LEAST_WORDS = 54
 
 
-def follow(path: Path, sleep: Callable[[float], None]) -> Iterator[News]:
-    """What comes into the store from now on, for as long as one asks.
+class Follower:
+    """Tells what comes into a store from now on.
 
     A store that is not there yet, or is made anew, is waited for. A look at an unchanged store
-    costs microseconds. Raises StoreNewerError.
+    costs microseconds.
     """
-    store: Optional[Store] = None
-    seen, version, identity = None if path.exists() else Seen(), -1, None
-    while True:
+
+    def __init__(self, path: Path) -> None:
+        """Follow the store at `path`; what it holds now is no news."""
+        self._path, self._version, self._seen = path, -1, Seen()
+        self._store: Optional[Store] = None
+        self._file: Optional[tuple[int, int]] = None
+        with suppress(StoreError):
+            store = self._opened()
+            self._seen = store.seen_by_now() if store else Seen()
+
+    def look(self) -> list[News]:
+        """What is new since the last look; raises StoreNewerError."""
         try:
-            if store is None or _identity(path) != identity:
-                identity = _identity(path)
-                seen = Seen() if store is not None else seen
-                if store is not None:
-                    store.close()
-                    store = None
-                store, version = Store.open(path, readonly=True), -1
-                seen = store.seen_by_now() if seen is None else seen
-            now = store.data_version()
-            if now != version:
-                found, seen = store.news(seen or Seen())
-                version = now
-                yield from found
+            same = self._store is not None and _identity(self._path) == self._file
+            store = self._store if same else self._opened()
+            version = store.data_version() if store else self._version
+            if store is None or version == self._version:
+                return []
+            found, self._seen = store.news(self._seen)
+            self._version = version
         except StoreNewerError:
             raise
         except StoreError:
-            sleep(_NO_STORE_POLL_S)
-            continue
-        sleep(POLL_S)
+            return []
+        return found
+
+    def _opened(self) -> Optional[Store]:
+        """The store anew, all of it news; None when there is none."""
+        self.close()
+        self._store, self._version, self._seen = None, -1, Seen()
+        self._file = _identity(self._path)
+        if self._file is not None:
+            self._store = Store.open(self._path, readonly=True)
+        return self._store
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._store is not None:
+            self._store.close()
 
 
 def _identity(path: Path) -> Optional[tuple[int, int]]:
@@ -71,12 +87,8 @@ def _identity(path: Path) -> Optional[tuple[int, int]]:
 def line(news: News) -> Row:
     """One line: when, whose, and what."""
     row = _row(news)
-    head = (
-        Text(clock(news.at_ns), "dim"),
-        words(news.session_id[:_SHORT_ID], "bold"),
-        words(news.project, "dim"),
-    )
-    return Row(sentence(*head, row.left), [choices[0] for choices in row.facts])
+    head = (Text(clock(news.at_ns), "dim"), words(news.session_id[:_SHORT_ID], "bold"))
+    return Row(sentence(*head, row.left), row.facts, least=_LEAST_WORDS)
 
 
 def _row(news: News) -> Row:
@@ -90,7 +102,8 @@ def _row(news: News) -> Row:
     if isinstance(step, Moment):
         return moment_row(step)
     if news.what == "began":
-        return Row(sentence(Text(f"turn {turn.number} began", "cyan"), words(turn.prompt or "")))
+        began = Text(f"turn {turn.number} began", "cyan")
+        return Row(sentence(began, words(news.project, "bold"), words(turn.prompt or "")))
     return _ended(turn, news.cost_usd)
 
 
@@ -98,7 +111,7 @@ def _ended(turn: Turn, cost_usd: Optional[float]) -> Row:
     status = words(f"turn {turn.number} {turn.status}", STATUS_STYLES[turn.status])
     said = words((turn.error.message if turn.error else turn.response) or "")
     cost: list[Fact] = [Text(money(cost_usd), "dim")] if cost_usd is not None else []
-    facts = [*cost, *usage_facts(turn.usage), time_column(turn.started_at_ns, turn.ended_at_ns)]
+    facts = [*usage_facts(turn.usage), *cost, time_column(turn.started_at_ns, turn.ended_at_ns)]
     return Row(sentence(status, said), facts)
 
 

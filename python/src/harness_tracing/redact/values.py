@@ -133,19 +133,24 @@ class Cleaner:
         else:
             shown = policy.prompts and (policy.tool_details or not of_agent)
             content = self.user_text(message.content, shown)
-        return replace(
-            message,
-            content=content,
-            thinking=self.text(message.thinking, policy.prompts, "thinking"),
-            tool_requests=tuple(self._request(request) for request in message.tool_requests),
-        )
+        thinking = self.text(message.thinking, policy.prompts, "thinking")
+        requests = tuple(self._request(request) for request in message.tool_requests)
+        # Most messages hold nothing to take out, and making values is what redaction costs.
+        if (content, thinking, requests) == (
+            message.content,
+            message.thinking,
+            message.tool_requests,
+        ):
+            return message
+        return replace(message, content=content, thinking=thinking, tool_requests=requests)
 
     def _request(self, request: ToolRequest) -> ToolRequest:
         arguments = request.arguments
         shown = self.policy.tool_details
         if isinstance(arguments, Mapping) and isinstance(arguments.get("prompt"), str):
             shown = shown and self.policy.prompts
-        return replace(request, arguments=self.json(arguments, shown, "tool input"))
+        clean = self.json(arguments, shown, "tool input")
+        return request if clean == arguments else replace(request, arguments=clean)
 
     # -- JSON
 
@@ -193,7 +198,7 @@ class Cleaner:
     def _clean(self, value: Json, name: str, depth: int) -> Json:
         if isinstance(value, str):
             return self.scanned(self.named(name, value))
-        if isinstance(value, Mapping) and depth < _DEEPEST:
+        if isinstance(value, (dict, Mapping)) and depth < _DEEPEST:
             return self._clean_mapping(value, depth)
         if isinstance(value, (list, tuple)) and depth < _DEEPEST:
             return [self._clean(item, name, depth + 1) for item in value]

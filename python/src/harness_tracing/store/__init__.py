@@ -25,7 +25,7 @@ from harness_tracing.store.listing import SessionRow
 from harness_tracing.store.matching import TurnRef, Where
 from harness_tracing.store.outbox import Account, Batch, LeasedTurn, Outbox, Queue
 from harness_tracing.store.prune import StoreStats
-from harness_tracing.store.read import ProjectRow, TurnRow
+from harness_tracing.store.read import AgentRow, ProjectRow, TurnRow
 from harness_tracing.store.recent import News, Seen
 from harness_tracing.store.search import Found, TurnChoice
 from harness_tracing.store.terms import Term, parse
@@ -42,6 +42,7 @@ from harness_tracing.store.write import (
 
 __all__ = [
     "Account",
+    "AgentRow",
     "Annotation",
     "Batch",
     "Found",
@@ -210,6 +211,11 @@ class Store:
         """All projects, the latest active first."""
         with explained(self.path), snapshot(self._connection):
             return _read.project_rows(self._connection)
+
+    def agents(self) -> list[AgentRow]:
+        """All agents that have sessions, by name."""
+        with explained(self.path), snapshot(self._connection):
+            return _read.agent_rows(self._connection)
 
     def open_sessions(self) -> list[Session]:
         """Sessions that have a turn which is not final."""

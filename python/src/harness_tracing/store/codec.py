@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Optional, Union, get_type_hints
 
 import msgspec
 
+from harness_tracing.decoding import decoder_of
 from harness_tracing.errors import StoreError
 from harness_tracing.model import (
     ModelCall,
@@ -191,7 +192,13 @@ def encode(value: Union[Session, Turn, Step]) -> bytes:
         body = msgspec.json.encode(value)
     except (UnicodeEncodeError, RecursionError):
         body = msgspec.json.encode(_writable(value, 0))
-    return zlib.compress(body, 1) if len(body) > COMPRESS_ABOVE_BYTES else body
+    return _compressed(body) if len(body) > COMPRESS_ABOVE_BYTES else body
+
+
+def _compressed(body: bytes) -> bytes:
+    # A window of 16 kB: for bodies of a few kB, setting up a larger one costs more than it saves.
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 14, 7)
+    return compressor.compress(body) + compressor.flush()
 
 
 def _writable(value: Any, depth: int) -> Any:
@@ -246,17 +253,12 @@ def decode_names(text: Optional[str]) -> tuple[str, ...]:
 
 def _decoded(body: bytes, value_type: Any) -> Any:
     try:
-        return _decoder(value_type).decode(body if body[:1] == b"{" else zlib.decompress(body))
+        return decoder_of(value_type).decode(body if body[:1] == b"{" else zlib.decompress(body))
     except (msgspec.MsgspecError, zlib.error) as error:
         raise StoreError(
             f"a stored {value_type.__name__} cannot be read ({error}); "
             "if a newer version wrote it, use that version: `harness bootstrap` installs it"
         ) from error
-
-
-@cache
-def _decoder(value_type: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(value_type)
 
 
 @cache

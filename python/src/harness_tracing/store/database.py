@@ -113,6 +113,9 @@ def _connect(path: Path, mode: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> s
         isolation_level=None,
     )
     connection.execute("PRAGMA foreign_keys = ON")
+    # Before a statement that a trigger may follow SQLite notes what its pages held. In a file that
+    # was 30 times what is stored, and sessions' words are not to lie in /var/tmp.
+    connection.execute("PRAGMA temp_store = MEMORY")
     return connection
 
 

@@ -58,6 +58,18 @@ class ProjectRow:
     last_event_ns: Optional[int]
 
 
+@dataclass(frozen=True)
+class AgentRow:
+    """An agent: how many sessions it has, and when something last happened in a captured one.
+
+    Who was captured has a process that is known; what was imported says nothing about hooks.
+    """
+
+    agent: str
+    sessions: int
+    last_event_ns: Optional[int]
+
+
 def turn_rows(connection: sqlite3.Connection, agent: str, session_id: str) -> list[TurnRow]:
     """The turns of a session in order, steps included; the last may be open."""
     return _turn_rows(
@@ -186,6 +198,27 @@ def project_rows(connection: sqlite3.Connection) -> list[ProjectRow]:
             " GROUP BY project ORDER BY max(last_ns) DESC, project"
         )
     ]
+
+
+def agent_rows(connection: sqlite3.Connection) -> list[AgentRow]:
+    """Every agent that has sessions, by name."""
+    counted = connection.execute("SELECT agent, count(*) FROM sessions GROUP BY agent ORDER BY 1")
+    return [
+        AgentRow(agent, sessions, _last_captured_ns(connection, agent))
+        for agent, sessions in counted.fetchall()
+    ]
+
+
+def _last_captured_ns(connection: sqlite3.Connection, agent: str) -> Optional[int]:
+    latest_first = connection.execute(
+        "SELECT last_event_ns, body FROM sessions WHERE agent = ? AND last_event_ns IS NOT NULL"
+        " ORDER BY last_event_ns DESC",
+        (agent,),
+    )
+    for last_event_ns, body in latest_first:
+        if codec.decode_session(body).pid is not None:
+            return int(last_event_ns)
+    return None
 
 
 def open_sessions(connection: sqlite3.Connection) -> list[Session]:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Optional
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Optional
 
 from harness_tracing.model import Step, Turn
 from harness_tracing.store import codec
 from harness_tracing.store.write import UNSETTLED
 
-_SETTLED = f"ifnull(status, '') NOT IN ({', '.join(repr(status) for status in UNSETTLED)})"
+_SETTLED = f"ifnull(steps.status, '') NOT IN ({', '.join(repr(status) for status in UNSETTLED)})"
+
+_ASKED = "step_key IN (SELECT value FROM json_each(?))"
+_REMEMBERED = 2000
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was there at the last look: the largest keys, and what was still going on."""
+    """What was there at the last look, by span id, and which keys were still going on.
 
-    turn_key: int = 0
-    step_key: int = 0
+    Only the latest of them: keys grow, but those that a deletion frees are given again.
+    """
+
+    turns: Mapping[int, str] = field(default_factory=dict)
+    steps: Mapping[int, str] = field(default_factory=dict)
     open_turns: frozenset[int] = frozenset()
     running_steps: frozenset[int] = frozenset()
 
@@ -39,37 +46,51 @@ class News:
 
 def seen_by_now(connection: sqlite3.Connection) -> Seen:
     """All that is there, as seen; what still goes on will be news when it ends."""
+    running = (
+        "SELECT step_key FROM turns JOIN steps USING (turn_key)"
+        f" WHERE final = 0 AND NOT ({_SETTLED})"
+    )
     return Seen(
-        _largest(connection, "turns", "turn_key"),
-        _largest(connection, "steps", "step_key"),
+        _latest(connection, "turns", "turn_key"),
+        _latest(connection, "steps", "step_key"),
         _keys(connection, "SELECT turn_key FROM turns WHERE final = 0"),
-        _keys(
-            connection,
-            "SELECT step_key FROM turns JOIN steps USING (turn_key)"
-            f" WHERE final = 0 AND NOT ({_SETTLED.replace('status', 'steps.status')})",
-        ),
+        _keys(connection, running),
     )
 
 
 def news(connection: sqlite3.Connection, seen: Seen) -> tuple[list[News], Seen]:
     """What is new since then, in order of time, and what is seen now."""
-    now_seen = Seen(
-        _largest(connection, "turns", "turn_key"), _largest(connection, "steps", "step_key")
-    )
-    # After a deletion keys are given anew.
-    after_turn = min(seen.turn_key, now_seen.turn_key)
-    after_step = min(seen.step_key, now_seen.step_key)
-    began = connection.execute(
-        "SELECT turn_key FROM turns WHERE turn_key > ? ORDER BY turn_key", (after_turn,)
-    ).fetchall()
-    found = [_of_turn(connection, key, "began") for (key,) in began]
-    watched = seen.open_turns | {key for (key,) in began}
+    began = _new(connection, "turns", "turn_key", seen.turns)
+    found = [_of_turn(connection, key, "began") for key in began]
+    watched = seen.open_turns.union(began)
     open_turns = watched & _keys(connection, "SELECT turn_key FROM turns WHERE final = 0")
-    found += _of_steps(connection, after_step, seen.running_steps)
+    asked = codec.encode_numbers(
+        seen.running_steps.union(_new(connection, "steps", "step_key", seen.steps))
+    )
+    found += _of_steps(connection, asked)
     found += [_of_turn(connection, key, "ended") for key in sorted(watched - open_turns)]
-    running = _running(connection, after_step, seen.running_steps)
-    now_seen = replace(now_seen, open_turns=open_turns, running_steps=running)
+    now_seen = Seen(
+        _latest(connection, "turns", "turn_key"),
+        _latest(connection, "steps", "step_key"),
+        open_turns,
+        _keys(connection, f"SELECT step_key FROM steps WHERE {_ASKED} AND NOT ({_SETTLED})", asked),
+    )
     return sorted((each for each in found if each is not None), key=_moment), now_seen
+
+
+def _new(
+    connection: sqlite3.Connection, table: str, key: str, seen: Mapping[int, str]
+) -> list[int]:
+    rows = connection.execute(
+        f"SELECT {key}, span_id FROM {table} WHERE {key} >= ? ORDER BY {key}",
+        (min(seen, default=0),),
+    )
+    return [found for found, span_id in rows if seen.get(found) != span_id]
+
+
+def _latest(connection: sqlite3.Connection, table: str, key: str) -> dict[int, str]:
+    latest = f"SELECT {key}, span_id FROM {table} ORDER BY {key} DESC LIMIT {_REMEMBERED}"
+    return dict(connection.execute(latest).fetchall())
 
 
 def _moment(each: News) -> tuple[int, int]:
@@ -94,17 +115,14 @@ def _of_turn(
     return News(what, at_ns, agent, session_id, project, turn, None, cost_usd)
 
 
-def _of_steps(
-    connection: sqlite3.Connection, after: int, running: frozenset[int]
-) -> list[Optional[News]]:
+def _of_steps(connection: sqlite3.Connection, asked: str) -> list[Optional[News]]:
     rows = connection.execute(
         "SELECT agent, session_id, project, turn_bodies.body, kind, step_bodies.body,"
         " ifnull(steps.ended_at_ns, steps.started_at_ns) FROM steps"
         " JOIN step_bodies USING (step_key) JOIN turns USING (turn_key)"
         " JOIN turn_bodies USING (turn_key) JOIN sessions USING (session_key)"
-        " WHERE (step_key > ? OR step_key IN (SELECT value FROM json_each(?)))"
-        f" AND {_SETTLED.replace('status', 'steps.status')} ORDER BY step_key",
-        (after, codec.encode_numbers(running)),
+        f" WHERE {_ASKED} AND {_SETTLED} ORDER BY step_key",
+        (asked,),
     )
     return [_of_step(*row) for row in rows]
 
@@ -125,21 +143,5 @@ def _of_step(
     return News("step", when, agent, session_id, project, turn, step)
 
 
-def _running(connection: sqlite3.Connection, after: int, running: frozenset[int]) -> frozenset[int]:
-    return _keys(
-        connection,
-        "SELECT step_key FROM steps"
-        " WHERE (step_key > ? OR step_key IN (SELECT value FROM json_each(?)))"
-        f" AND NOT ({_SETTLED})",
-        (after, codec.encode_numbers(running)),
-    )
-
-
-def _largest(connection: sqlite3.Connection, table: str, key: str) -> int:
-    return int(connection.execute(f"SELECT ifnull(max({key}), 0) FROM {table}").fetchone()[0])
-
-
-def _keys(
-    connection: sqlite3.Connection, sql: str, parameters: tuple[Any, ...] = ()
-) -> frozenset[int]:
+def _keys(connection: sqlite3.Connection, sql: str, *parameters: str) -> frozenset[int]:
     return frozenset(row[0] for row in connection.execute(sql, parameters))

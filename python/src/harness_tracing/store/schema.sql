@@ -1,7 +1,7 @@
 -- One SQLite file holds every traced session. Tables that are listed, counted and filtered are
 -- narrow; what is only read when somebody looks at one session lies in the tables of bodies.
 -- A body is the JSON of the value in model.py, compressed with zlib when it is large (then its
--- first byte is 0x78 instead of "{"). Times are Unix nanoseconds, NULL means "not known". A
+-- first byte is not "{"). Times are Unix nanoseconds, NULL means "not known". A
 -- version may meet columns and tables that a newer one added: it leaves them alone.
 
 -- What was done to the file since it was made: one row per schema version, written in the

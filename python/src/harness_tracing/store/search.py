@@ -69,19 +69,28 @@ def _is_there(connection: sqlite3.Connection) -> bool:
     return is_possible(connection) and connection.execute(table).fetchone() is not None
 
 
-def index_turn(connection: sqlite3.Connection, turn_key: int) -> None:
-    """Take a final turn in, and what came late to it; the caller holds the transaction."""
+def index_turn(connection: sqlite3.Connection, turn_key: int, whole: Optional[Turn] = None) -> None:
+    """Take a final turn in, and what came late to it; the caller holds the transaction.
+
+    `whole` is the turn where it is at hand with all its steps: it need not be read again.
+    """
     if not is_possible(connection):
         return
     connection.execute(_INDEX)
     indexed = connection.execute("SELECT indexed FROM turns WHERE turn_key = ?", (turn_key,))
     if not indexed.fetchone()[0]:
-        _add(connection, turn_key, _turn_document(connection, turn_key))
+        if whole is None:
+            _add(connection, turn_key, _turn_document(connection, turn_key))
+        else:
+            settled = [s for s in whole.steps if codec.step_columns(s).status not in UNSETTLED]
+            _add(connection, turn_key, document(whole, settled))
         connection.execute("UPDATE turns SET indexed = 1 WHERE turn_key = ?", (turn_key,))
+        if whole is not None:
+            return
     late = f"turn_key = ? AND late != 0 AND steps.indexed = 0 AND {_SETTLED}"
     for step_key, step in _steps(connection, late, turn_key):
         _add(connection, -step_key, document(None, [step]))
-        connection.execute("UPDATE steps SET indexed = 1 WHERE step_key = ?", (step_key,))
+    connection.execute(f"UPDATE steps SET indexed = 1 WHERE {late}", (turn_key,))
 
 
 def forget_sessions(

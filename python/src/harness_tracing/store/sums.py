@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from functools import cache
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from harness_tracing.model import ModelCall
-from harness_tracing.prices import UNKNOWN_MODEL, Priced, PriceTable, price
 from harness_tracing.store import codec
+
+if TYPE_CHECKING:
+    from harness_tracing.prices import Priced, PriceTable
 
 USAGE = (
     "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, "
@@ -46,19 +48,21 @@ def of_turn(connection: sqlite3.Connection, turn_key: int) -> Sums:
         if kind in counts:
             counts[kind] += count
             failures += count if status in ("error", "failed") else 0
-    tools = connection.execute(
-        "SELECT ifnull(name, '') AS tool, count(*), sum(status = 'error'), sum(status = 'denied'),"
-        f" {_TOOK}, sum(waited_ns) FROM steps WHERE turn_key = ? AND kind = 'tool' GROUP BY tool",
-        (turn_key,),
-    ).fetchall()
     calls, tool_calls, subagents = counts.values()
-    models = _models(connection, turn_key)
+    tools = _tools(connection, turn_key) if tool_calls else []
+    models = _models(connection, turn_key) if calls else []
     return Sums(calls, tool_calls, subagents, failures, models, tools)
 
 
-def write(connection: sqlite3.Connection, turn_key: int) -> None:
-    """Keep the sums of a final turn; the caller holds the transaction."""
+def write(connection: sqlite3.Connection, turn_key: int, *, anew: bool = True) -> None:
+    """Keep the sums of a final turn; the caller holds the transaction.
+
+    Without `anew` it has none yet.
+    """
     sums = of_turn(connection, turn_key)
+    if anew:
+        for table in ("turn_models", "turn_tools"):
+            connection.execute(f"DELETE FROM {table} WHERE turn_key = ?", (turn_key,))
     insert_rows(connection, turn_key, sums)
     connection.execute(
         "UPDATE turns SET model_calls = ?, tools = ?, subagents = ?, failures = ?, summarized = 1"
@@ -75,12 +79,21 @@ def insert_rows(
         ("turn_models", MODEL_COLUMNS, sums.models),
         ("turn_tools", TOOL_COLUMNS, sums.tool_rows),
     ):
-        connection.execute(f"DELETE FROM {schema}.{table} WHERE turn_key = ?", (turn_key,))
+        if not rows:
+            continue
         places = ", ".join("?" * (columns.count(",") + 2))
         connection.executemany(
             f"INSERT INTO {schema}.{table} (turn_key, {columns}) VALUES ({places})",
             [(turn_key, *row) for row in rows],
         )
+
+
+def _tools(connection: sqlite3.Connection, turn_key: int) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "SELECT ifnull(name, '') AS tool, count(*), sum(status = 'error'), sum(status = 'denied'),"
+        f" {_TOOK}, sum(waited_ns) FROM steps WHERE turn_key = ? AND kind = 'tool' GROUP BY tool",
+        (turn_key,),
+    ).fetchall()
 
 
 def _models(connection: sqlite3.Connection, turn_key: int) -> list[tuple[Any, ...]]:
@@ -98,7 +111,14 @@ def _models(connection: sqlite3.Connection, turn_key: int) -> list[tuple[Any, ..
     if cost_usd is not None and (len(rows) > 1 or unpriced):
         return _apart(connection, turn_key, rows, cost_usd)
     return [
-        (model, calls, failures, known if _name(model) in unpriced else 0, *rest, cost_usd)
+        (
+            model,
+            calls,
+            failures,
+            known if unpriced and _name(model) in unpriced else 0,
+            *rest,
+            cost_usd,
+        )
         for model, calls, failures, known, *rest in rows
     ]
 
@@ -110,6 +130,8 @@ def _apart(
 
     Their sum stays the price that the turn was stored with, also when prices change.
     """
+    from harness_tracing.prices import Priced, price
+
     costs: dict[str, Priced] = {}
     unpriced: dict[str, int] = {}
     for (body,) in connection.execute(
@@ -138,9 +160,13 @@ def _apart(
 
 
 def _name(model: str) -> str:
+    from harness_tracing.prices import UNKNOWN_MODEL
+
     return model or UNKNOWN_MODEL
 
 
 @cache
 def _prices() -> PriceTable:
+    from harness_tracing.prices import PriceTable
+
     return PriceTable.load()

@@ -16,10 +16,18 @@ from functools import cache
 from harness_tracing.errors import FilterError
 
 _UNSPACED = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_EACH_UNSPACED = re.compile(f"([{_UNSPACED}])")
-_WORD = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
-_PIECE = re.compile(r'"([^"]*)"(\*?)|(\S+)')
+_PIECE = r'"([^"]*)"(\*?)|(\S+)'
 _QUOTES = str.maketrans("“”„«»", '"' * 5)
+
+
+@cache
+def _each_unspaced() -> re.Pattern[str]:
+    return re.compile(f"([{_UNSPACED}])")
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    return re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,8 @@ def parse(query: str) -> tuple[Term, ...]:
     Raises FilterError when there is no word in it.
     """
     terms = []
-    for phrase, star, bare in _PIECE.findall(query.translate(_QUOTES)):
-        words = tuple(_WORD.findall(_composed(phrase or bare)))
+    for phrase, star, bare in re.findall(_PIECE, query.translate(_QUOTES)):
+        words = tuple(_word().findall(_composed(phrase or bare)))
         if words:
             terms.append(Term(words, bool(star) or bare.endswith("*")))
     if not terms:
@@ -65,7 +73,7 @@ def expression(terms: Sequence[Term]) -> str:
 
 def spaced(text: str) -> str:
     """The text as it goes into the index: characters of unspaced scripts stand alone."""
-    return text if text.isascii() else _EACH_UNSPACED.sub(r" \1 ", _composed(text))
+    return text if text.isascii() else _each_unspaced().sub(r" \1 ", _composed(text))
 
 
 def folded(text: str) -> str:
@@ -93,13 +101,13 @@ def _base(character: str) -> str:
     """A character in lower case without its marks; one that would become several stays."""
     lowered = character.lower()
     base = unicodedata.normalize("NFD", lowered)[:1] if len(lowered) == 1 else character
-    return character if _EACH_UNSPACED.match(character) else base
+    return character if _each_unspaced().match(character) else base
 
 
 @cache
 def _pattern(term: Term) -> re.Pattern[str]:
     letter = f"[^\\W_{_UNSPACED}]"
     words = [re.escape(folded(word)) for word in term.words]
-    starts = "" if _EACH_UNSPACED.match(term.words[0]) else f"(?<!{letter})"
-    ends = "" if term.prefix or _EACH_UNSPACED.match(term.words[-1]) else f"(?!{letter})"
+    starts = "" if _each_unspaced().match(term.words[0]) else f"(?<!{letter})"
+    ends = "" if term.prefix or _each_unspaced().match(term.words[-1]) else f"(?!{letter})"
     return re.compile(starts + r"[\W_]{0,99}".join(words) + ends)

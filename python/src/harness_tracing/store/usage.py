@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from harness_tracing.model import Usage
 from harness_tracing.store import sums
@@ -15,7 +15,7 @@ from harness_tracing.store.search import TurnChoice
 
 GROUPS = ("day", "project", "agent", "model", "tool")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-_QUARTER_HOUR_NS = 900 * 10**9
+_SECOND_NS = 10**9
 _USAGE = ", ".join(f"sum({{0}}.{name})" for name in sums.USAGE.split(", "))
 _TURNS = (
     "count(*), count(DISTINCT turns.session_key), sum(turns.status = 'failed'),"
@@ -89,13 +89,14 @@ def rows(
     if not set(by) <= set(GROUPS) or {"model", "tool"} <= set(by):
         raise ValueError(f"no groups: {', '.join(by)}")
     condition, parameters = where.condition()
-    _count_unsummarized(connection, condition, parameters)
-    connection.create_function("local_day", 1, _day_in(zone), deterministic=True)
+    complete = not _count_unsummarized(connection, condition, parameters)
+    connection.create_function("local_day", 1, _Days(zone), deterministic=True)
     names = ", ".join(_NAMES[name] for name in by) or "NULL"
-    table, sums_of = _source(by)
+    places = ", ".join(str(place + 1) for place in range(max(1, len(by))))
+    table, sums_of = _source(by, complete)
     found = connection.execute(
         f"SELECT {names}, {sums_of} FROM {table} JOIN sessions USING (session_key)"
-        f" WHERE {condition} GROUP BY {names} ORDER BY {names}",
+        f" WHERE {condition} GROUP BY {places} ORDER BY {places}",
         parameters,
     )
     count = max(1, len(by))
@@ -115,12 +116,16 @@ def _row(names: Sequence[str], values: Sequence[Any]) -> UsageRow:
     )
 
 
-def _source(by: Sequence[str]) -> tuple[str, str]:
-    """The table to add up, and what of it."""
+def _source(by: Sequence[str], complete: bool) -> tuple[str, str]:
+    """The table to add up, and what of it; `complete` when all turns are summarized."""
     if "model" in by:
-        return _both("turn_models", "m"), _MODELS + _USAGE.format("m")
+        table = "turn_models AS m JOIN turns USING (turn_key)"
+        return table if complete else _both("turn_models", "m"), _MODELS + _USAGE.format("m")
     if "tool" in by:
-        return _both("turn_tools", "t"), _TOOLS
+        table = "turn_tools AS t JOIN turns USING (turn_key)"
+        return table if complete else _both("turn_tools", "t"), _TOOLS
+    if complete:
+        return "turns", _TURNS + _USAGE.format("turns")
     counted = (
         "(SELECT turn_key, session_key, status, started_at_ns, ended_at_ns, unpriced_models,"
         f" cost_usd, {sums.USAGE}, model_calls, tools, failures FROM turns WHERE summarized = 1"
@@ -140,8 +145,19 @@ def _both(table: str, alias: str) -> str:
 
 def _count_unsummarized(
     connection: sqlite3.Connection, condition: str, parameters: tuple[Any, ...]
-) -> None:
-    """Put the sums of turns that have none into tables that only this connection sees."""
+) -> int:
+    """Put the sums of turns that have none into tables that only this connection sees.
+
+    Returns how many those are.
+    """
+    missing = connection.execute(
+        "SELECT turn_key FROM turns JOIN sessions USING (session_key) WHERE turn_key IN"
+        " (SELECT turn_key FROM turns WHERE final = 0 UNION ALL"
+        f" SELECT turn_key FROM turns WHERE final = 1 AND summarized = 0) AND {condition}",
+        parameters,
+    ).fetchall()
+    if not missing:
+        return 0
     connection.execute("DROP TABLE IF EXISTS temp.counted")
     connection.execute(
         "CREATE TEMP TABLE counted"
@@ -150,25 +166,32 @@ def _count_unsummarized(
     for table in ("turn_models", "turn_tools"):
         connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
         connection.execute(f"CREATE TEMP TABLE {table} AS SELECT * FROM main.{table} LIMIT 0")
-    missing = connection.execute(
-        "SELECT turn_key FROM turns JOIN sessions USING (session_key) WHERE turn_key IN"
-        " (SELECT turn_key FROM turns WHERE final = 0 UNION ALL"
-        f" SELECT turn_key FROM turns WHERE final = 1 AND summarized = 0) AND {condition}",
-        parameters,
-    ).fetchall()
     for (turn_key,) in missing:
         added = sums.of_turn(connection, turn_key)
         counts = (turn_key, added.model_calls, added.tools, added.failures)
         connection.execute("INSERT INTO temp.counted VALUES (?, ?, ?, ?)", counts)
         sums.insert_rows(connection, turn_key, added, "temp")
+    return len(missing)
 
 
-def _day_in(zone: Optional[datetime.tzinfo]) -> Callable[[int], str]:
-    """Turns Unix ns into a day; offsets of zones change at quarter hours only."""
+class _Days:
+    """Says in which day of a zone (None: the user's) a moment lies; it knows each day once met."""
 
-    @cache
-    def day(quarter: int) -> str:
-        at = _EPOCH + datetime.timedelta(seconds=quarter * 900)
-        return at.astimezone(zone).strftime("%Y-%m-%d")
+    def __init__(self, zone: Optional[datetime.tzinfo]) -> None:
+        self._zone = zone
+        self._begins: list[int] = []
+        self._days: list[tuple[int, str]] = []
 
-    return lambda at_ns: day(at_ns // _QUARTER_HOUR_NS)
+    def __call__(self, at_ns: int) -> str:
+        place = bisect_right(self._begins, at_ns)
+        if place and at_ns < self._days[place - 1][0]:
+            return self._days[place - 1][1]
+        local = (_EPOCH + datetime.timedelta(seconds=at_ns // _SECOND_NS)).astimezone(self._zone)
+        day = local.date()
+        self._begins.insert(place, self._begin_ns(day))
+        self._days.insert(place, (self._begin_ns(day + datetime.timedelta(days=1)), str(day)))
+        return str(day)
+
+    def _begin_ns(self, day: datetime.date) -> int:
+        midnight = datetime.datetime.combine(day, datetime.time(), tzinfo=self._zone)
+        return int(midnight.timestamp()) * _SECOND_NS

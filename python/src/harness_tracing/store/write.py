@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional
 
-from harness_tracing.model import Repository, Session, Step, Turn, span_id, trace_id
+from harness_tracing.model import Moment, Repository, Session, Step, Turn, span_id, trace_id
 from harness_tracing.store import codec
 
 UNSETTLED = ("running", "open")
@@ -48,7 +48,8 @@ class Settled:
 
     Of one that is `final` every step counts, save those that still run: they are settled
     later. To one that already was final this transaction added the steps `late_step_ids`. One
-    that is neither still runs; steps of it may be settled.
+    that is neither still runs; steps of it may be settled. `whole` is the turn with its steps
+    where this transaction stored all that there is of it.
     """
 
     agent: str
@@ -57,6 +58,7 @@ class Settled:
     turn_key: int
     final: bool
     late_step_ids: tuple[str, ...] = ()
+    whole: Optional[Turn] = None
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,8 @@ def _times(change: SessionChange) -> Iterable[Optional[int]]:
         yield turn.started_at_ns
         yield turn.ended_at_ns
         for step in turn.steps:
-            columns = codec.step_columns(step)
-            yield columns.started_at_ns
-            yield columns.ended_at_ns
+            yield step.at_ns if isinstance(step, Moment) else step.started_at_ns
+            yield step.ended_at_ns
 
 
 def _latest(times: Iterable[Optional[int]], known: Optional[int]) -> Optional[int]:
@@ -146,11 +147,16 @@ def _write_turn(
     turn_key = _write_header(
         connection, session_key, found[0] if found else None, replace(write, turn=turn)
     )
+    written: set[str] = set()
     for step in turn.steps:
         columns = _step_row(turn, step)
-        found_step = _find_step(connection, turn_key, columns["step_id"])
+        # A turn that is new has no steps, but what is told twice in this very write.
+        fresh = found is None and columns["step_id"] not in written
+        written.add(columns["step_id"])
+        found_step = None if fresh else _find_step(connection, turn_key, columns["step_id"])
         _write_step(connection, turn_key, found_step, columns, codec.encode(step))
-    return Settled(turn.agent, turn.session_id, turn.turn_id, turn_key, write.final)
+    whole = turn if found is None and len(written) == len(turn.steps) else None
+    return Settled(turn.agent, turn.session_id, turn.turn_id, turn_key, write.final, whole=whole)
 
 
 def _write_header(
@@ -170,6 +176,7 @@ def _write_header(
         "prompt_start": codec.prompt_start(turn.prompt),
         **_totals(write),
     }
+    body = codec.encode(replace(turn, steps=()))
     if turn_key is None:
         name = (turn.agent, turn.session_id, turn.turn_id)
         columns["session_key"] = session_key
@@ -177,12 +184,10 @@ def _write_header(
         columns["trace_id"] = trace_id(*name)
         columns["span_id"] = span_id(*name)
         turn_key = _insert(connection, "turns", columns)
+        _insert(connection, "turn_bodies", {"turn_key": turn_key, "body": body})
     else:
         _update(connection, "turns", "turn_key", turn_key, columns)
-    connection.execute(
-        "INSERT OR REPLACE INTO turn_bodies (turn_key, body) VALUES (?, ?)",
-        (turn_key, codec.encode(replace(turn, steps=()))),
-    )
+        _update(connection, "turn_bodies", "turn_key", turn_key, {"body": body})
     return turn_key
 
 
@@ -266,11 +271,10 @@ def _write_step(
     if found:
         step_key = found[0]
         _update(connection, "steps", "step_key", step_key, columns)
+        _update(connection, "step_bodies", "step_key", step_key, {"body": body})
     else:
         step_key = _insert(connection, "steps", {"turn_key": turn_key, **columns})
-    connection.execute(
-        "INSERT OR REPLACE INTO step_bodies (step_key, body) VALUES (?, ?)", (step_key, body)
-    )
+        _insert(connection, "step_bodies", {"step_key": step_key, "body": body})
 
 
 def _insert(connection: sqlite3.Connection, table: str, columns: dict[str, Any]) -> int:

@@ -188,6 +188,26 @@ SettingsEnv = Callable[
 
 
 @dataclass(frozen=True)
+class SettingsFile:
+    """A file in which variables are set for an agent, by its user or by a project.
+
+    `form`: a JSON file with an `env` block, or a shell script of ``export NAME=value``.
+    """
+
+    path: Path
+    form: Literal["env block", "exports"]
+    of_project: bool = False
+
+
+SettingsFiles = Callable[[Mapping[str, str], Optional[str]], tuple[SettingsFile, ...]]
+"""Environment and project folder in; the files of `SettingsEnv`, those that win last."""
+
+
+def _no_files(env: Mapping[str, str], project_dir: Optional[str]) -> tuple[SettingsFile, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
 class Machine:
     """Where a registration goes: the user's variables and home folder, and what is ours.
 
@@ -227,6 +247,29 @@ class Registration(Protocol):
     def registered(self) -> bool:
         """Whether all our hooks are in as they have to be."""
 
+    def present(self, event: Optional[str] = None) -> bool:
+        """Whether any hook of ours, or that of one event, is in."""
+
+    def others(self) -> tuple[str, ...]:
+        """Commands of other tracers beside ours."""
+
+    @property
+    def path(self) -> Path:
+        """The file it is about."""
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """Whether an agent runs our hooks as it stands: its own word for that, and what to do."""
+
+    ok: bool
+    state: str
+    advice: str = ""
+
+
+Problem = Callable[[str, Mapping[str, Any]], Optional[str]]
+"""An event's name and payload in: what is not as the reader knows it."""
+
 
 def _no_hint(machine: Machine) -> tuple[str, ...]:
     return ()
@@ -246,9 +289,17 @@ class Agent:
     `version_command` tells the installed version, where the registration depends on it.
     `program` is what it is started with, `folder` where its files lie below the user's home;
     `takes` are the options of `harness install` that only some agents have, `optional_events`
-    those registered only when asked for. `learned_on` are the versions all this was learned on,
+    those registered only when asked for. `settings_files` are the files that `settings_env`
+    reads. `learned_on` are the versions all this was learned on,
     `supported_versions` the oldest it is taken from.
-    `history` lists the sessions it keeps on disk.
+    `history` lists the sessions it keeps on disk. `skills` is the folder of its user's skills,
+    given the environment and the user's home.
+    `one_project` is what a user does to have one project alone traced where there is no file
+    of a project's to say so in; `over_shell`: its settings files come before the variables of
+    the shell that it was started in. `plugins` are the names
+    of our plugins that it has enabled, `others` those of other tracers; `trust` is for agents
+    that run only hooks their user trusts. `payload_problem` and `line_problem` hold what it
+    writes against what the reader knows.
     """
 
     name: str
@@ -274,4 +325,13 @@ class Agent:
     takes: tuple[str, ...] = ()
     optional_events: tuple[Event, ...] = ()
     learned_on: str = ""
+    settings_files: SettingsFiles = _no_files
     history: Optional[History] = None
+    over_shell: bool = False
+    one_project: str = ""
+    plugins: Callable[[Machine], tuple[str, ...]] = _no_hint
+    others: Callable[[Machine], tuple[str, ...]] = _no_hint
+    trust: Optional[Callable[[Machine], Trusted]] = None
+    payload_problem: Optional[Problem] = None
+    line_problem: Optional[Callable[[Mapping[str, Any]], Optional[str]]] = None
+    skills: Optional[Callable[[Mapping[str, str], Path], Path]] = None

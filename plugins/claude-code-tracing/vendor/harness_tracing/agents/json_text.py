@@ -130,12 +130,12 @@ def append(text: str, container: Node, value: Any, key: Optional[str] = None) ->
     if last is not None:
         indent = _own_line(text, last.begins)
         if indent is None:
-            return f"{text[: last.end]}, {name}{_compact(value)}{text[last.end :]}"
+            return f"{text[: last.end]}, {name}{written(value)}{text[last.end :]}"
         new = f",{newline}{indent}{name}{_pretty(value, _unit(text), indent, newline)}"
         return text[: last.end] + new + text[last.end :]
     inside, close = container.start + 1, container.end - 1
     if newline not in text:
-        return text[:inside] + name + _compact(value) + text[close:]
+        return text[:inside] + name + written(value) + text[close:]
     outer = _line_indent(text, container.start)
     indent = outer + _unit(text)
     new = f"{newline}{indent}{name}{_pretty(value, _unit(text), indent, newline)}{newline}{outer}"
@@ -169,7 +169,8 @@ def _unit(text: str) -> str:
     return found[1] if found else "  "
 
 
-def _compact(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value as JSON in one line."""
     return json.dumps(value, ensure_ascii=False)
 
 

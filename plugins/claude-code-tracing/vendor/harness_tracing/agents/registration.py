@@ -7,7 +7,6 @@ here. What uninstalling has to restore is kept below our home, see `_Record`.
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 import os
@@ -21,6 +20,18 @@ from typing import Any, Callable, Optional
 from harness_tracing.agents import json_text
 from harness_tracing.agents.base import Event, Machine, Outcome
 from harness_tracing.agents.json_text import Node
+from harness_tracing.agents.user_files import (
+    bom,
+    check_writable,
+    decode,
+    digest,
+    encode,
+    is_link,
+    read,
+    real_path,
+    remove,
+    write,
+)
 from harness_tracing.errors import RegistrationError
 
 _OURS = re.compile(
@@ -34,6 +45,18 @@ def agent_of(command: object) -> Optional[str]:
     """The agent that a registered command of ours is for; None for anybody else's."""
     found = _OURS.search(command) if isinstance(command, str) else None
     return (found["agent"] or found["other"]) if found else None
+
+
+_TRACER = re.compile(
+    r"arize|braintrust|helicone|laminar|langfuse|langsmith|openinference|opentelemetry|opik|otel"
+    r"|traceloop|tracing|wandb|weave",
+    re.IGNORECASE,
+)
+
+
+def traces(text: str) -> bool:
+    """Whether the name of a plugin or a hook's command is that of some tracer."""
+    return _TRACER.search(text) is not None
 
 
 @dataclass(frozen=True)
@@ -66,25 +89,25 @@ class HooksFile:
     def install(self) -> Outcome:
         """Put our hooks in; RegistrationError, with nothing touched, where that cannot be."""
         folder = _Record.folder(self.machine.records, self.agent, self.path)
-        record, content = _Record.read(folder), _read(self.path)
+        record, content = _Record.read(folder), read(self.path)
         text = self._text(content)
         if self._found(text) == self._wanted():
             return Outcome(self.path, False, self._notes_now())
         if record is not None and record.still_there(self.path, content):
             before = record.before if record.existed else None
         else:
-            before = None if content is None else _encode(self._without(text), content)
-        base = _decode(before or b"", self.path)
-        written = _encode(self._with(base), before or b"")
-        self._check(_decode(written, self.path))
-        _check_writable(self.path)
+            before = None if content is None else encode(self._without(text), content)
+        base = decode(before or b"", self.path)
+        written = encode(self._with(base), before or b"")
+        self._check(decode(written, self.path))
+        check_writable(self.path)
         made_folder = not self.path.parent.exists() or bool(record and record.made_folder)
         existed = before is not None
-        _Record(str(self.path), existed, _hash(written), before or b"", made_folder).write(folder)
+        _Record(str(self.path), existed, digest(written), before or b"", made_folder).write(folder)
         if content is not None and not (folder / "backup").exists():
-            _write(folder / "backup", content)
+            write(folder / "backup", content)
         try:
-            _write(self.path, written)
+            write(self.path, written)
         except RegistrationError:
             if record is None:
                 _Record.remove(folder)
@@ -94,17 +117,17 @@ class HooksFile:
     def uninstall(self) -> Outcome:
         """Take our hooks out: the file as it was, or without them where it changed since."""
         folder = _Record.folder(self.machine.records, self.agent, self.path)
-        record, content = _Record.read(folder), _read(self.path)
+        record, content = _Record.read(folder), read(self.path)
         if content is None:
             _Record.remove(folder)
             return Outcome(self.path, False, self._left())
         restored = self._restored(record, content)
         changed = restored != content
         if restored is None:
-            _remove(self.path, record is not None and record.made_folder)
+            remove(self.path, record is not None and record.made_folder)
         elif changed:
-            _check_writable(self.path)
-            _write(self.path, restored)
+            check_writable(self.path)
+            write(self.path, restored)
         _Record.remove(folder)
         return Outcome(self.path, changed, self._left())
 
@@ -112,7 +135,7 @@ class HooksFile:
         """What the file has to hold without us; None: it was not there before us."""
         if record is not None and record.still_there(self.path, content):
             return record.before if record.existed else None
-        restored = _encode(self._without(self._text(content)), content)
+        restored = encode(self._without(self._text(content)), content)
         made_by_us = record is not None and not record.existed
         if made_by_us and self._scan(self._text(restored)).value in ({}, dict(self.fresh)):
             return None
@@ -120,27 +143,36 @@ class HooksFile:
 
     def registered(self) -> bool:
         """Whether all our hooks stand in the file as they have to."""
-        return self._found(self._text(_read(self.path))) == self._wanted()
+        return self._found(self._text(read(self.path))) == self._wanted()
 
     def present(self, event: Optional[str] = None) -> bool:
         """Whether any hook of ours, or that of one event, stands in the file."""
         try:
-            found = self._found(self._text(_read(self.path)))
+            found = self._found(self._text(read(self.path)))
         except RegistrationError:
             return False
         return any(event in (None, name) for name, _ in found)
 
+    def others(self) -> tuple[str, ...]:
+        """The commands in the file, each once, that look like another tracer's."""
+        try:
+            root = json_text.scan(self._text(read(self.path)))
+        except (RegistrationError, ValueError):
+            return ()
+        found = (command for command in _commands(root.member("hooks")) if traces(command))
+        return tuple(dict.fromkeys(each for each in found if agent_of(each) is None))
+
     # --- what the user is told besides
 
     def _notes_now(self) -> tuple[str, ...]:
-        link = (f"{self.path} is a link: they stand in {_real(self.path)}.",)
+        link = (f"{self.path} is a link: they stand in {real_path(self.path)}.",)
         twice = (
             f"They stand in {path} too. {self.title} may run both; what is told twice is counted"
             f" once, so nothing appears double. One is enough: {self.undo(path)}"
             for path in self.beside
             if path != self.path and replace(self, path=path).present()
         )
-        return (*self.notes, *(link if _is_link(self.path) else ()), *twice)
+        return (*self.notes, *(link if is_link(self.path) else ()), *twice)
 
     def _left(self) -> tuple[str, ...]:
         """Where else our hooks are still registered, and the command that takes them out."""
@@ -163,8 +195,8 @@ class HooksFile:
 
     def _text(self, content: Optional[bytes]) -> str:
         """The file's text, found to be sound; that of a new one where there is none."""
-        text = _decode(content or b"", self.path)
-        if not self.bom and _bom(content or b""):
+        text = decode(content or b"", self.path)
+        if not self.bom and bom(content or b""):
             raise self._refusal("it begins with a byte order mark")
         if not text.strip():
             return text
@@ -247,6 +279,13 @@ class HooksFile:
         return text
 
 
+def _commands(node: Optional[Node]) -> Iterator[str]:
+    for child in json_text.children(node):
+        if child.key == "command" and isinstance(child.value, str):
+            yield child.value
+        yield from _commands(child)
+
+
 def _only(container: Node, child: Node) -> bool:
     """Whether a container is nothing without this child."""
     return [each.begins for each in container.children] == [child.begins]
@@ -281,14 +320,14 @@ class _Record:
 
     def write(self, folder: Path) -> None:
         """Keep it, until uninstalling."""
-        _write(folder / "before", self.before)
+        write(folder / "before", self.before)
         known = asdict(self)
         del known["before"]
-        _write(folder / "record.json", json.dumps(known, indent=2).encode())
+        write(folder / "record.json", json.dumps(known, indent=2).encode())
 
     def still_there(self, path: Path, content: Optional[bytes]) -> bool:
         """Whether the file is what we wrote, untouched since."""
-        return content is not None and (self.path, self.written) == (str(path), _hash(content))
+        return content is not None and (self.path, self.written) == (str(path), digest(content))
 
     @staticmethod
     def remove(folder: Path) -> None:
@@ -306,94 +345,7 @@ def recorded_paths(records: Path, agent: str) -> list[Path]:
     return [Path(record.path) for record in known if record is not None]
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-# --- files ---------------------------------------------------------------------------------
-
-
-def _decode(content: bytes, path: Path) -> str:
-    try:
-        return content[len(_bom(content)) :].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RegistrationError(
-            f"{path} was left as it is: it is not UTF-8 (byte {error.start}). Mend it and run"
-            " this again"
-        ) from error
-
-
-def _encode(text: str, like: bytes) -> bytes:
-    return _bom(like) + text.encode("utf-8")
-
-
-def _bom(content: bytes) -> bytes:
-    return codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
-
-
-def _real(path: Path) -> Path:
-    """The file itself: where a link leads to, for users who keep such files elsewhere."""
-    return path.resolve()
-
-
-def _read(path: Path) -> Optional[bytes]:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RegistrationError(
-            f"{path} cannot be read ({error.strerror or error}), so nothing was changed. It has to"
-            " be a file that you may read and write; then run this again"
-        ) from error
-
-
-def _is_link(path: Path) -> bool:
-    return path.is_symlink() or path.parent.is_symlink()
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse a file that was made read-only: replacing it would go round that."""
-    real = _real(path)
-    try:
-        writable = not real.exists() or bool(real.stat().st_mode & 0o222)
-    except OSError:
-        writable = False
-    if not writable:
-        raise _unwritable(path, "it is read-only")
-
-
-def _unwritable(path: Path, why: str) -> RegistrationError:
-    real = _real(path)
-    where = f"{path} (a link to {real})" if real != path and _is_link(path) else str(path)
-    return RegistrationError(
-        f"{where} was left as it is: {why}. Allow writing (chmod u+w) and run this again; where a"
-        " tool manages the file, give that tool the lines that `harness hook-command AGENT EVENT`"
-        " prints"
-    )
-
-
-def _remove(path: Path, with_folder: bool) -> None:
-    try:
-        _real(path).unlink()
-    except OSError as error:
-        raise _unwritable(path, f"it cannot be removed ({error.strerror or error})") from error
-    if with_folder:
-        with suppress(OSError):  # not empty
-            path.parent.rmdir()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write in one step, with the mode the file had; links stay links."""
-    real = _real(path)
-    temporary = real.with_name(f".{real.name}.{os.getpid()}")
-    try:
-        mode = real.stat().st_mode & 0o7777 if real.exists() else 0o600
-        real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.chmod(mode)
-        temporary.replace(real)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise _unwritable(path, f"it cannot be written ({error.strerror or error})") from error
+def recorded_at_ns(records: Path, agent: str) -> Optional[int]:
+    """When our hooks were last put into a file of an agent's (Unix ns)."""
+    times = [path.stat().st_mtime_ns for path in (records / agent).glob("*/record.json")]
+    return max(times, default=None)

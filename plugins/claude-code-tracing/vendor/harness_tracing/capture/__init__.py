@@ -8,12 +8,25 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-from pathlib import Path
-from typing import Optional
 
-CAPTURE_SH = Path(__file__).with_name("capture.sh")
-CAPTURE_PY = Path(__file__).with_name("capture.py")
+# Who prints a line waits for no module that it does not need.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Optional
+
+    CAPTURE_SH: Path
+    CAPTURE_PY: Path
+
+_SCRIPTS = {"CAPTURE_SH": "capture.sh", "CAPTURE_PY": "capture.py"}
+
+
+def __getattr__(name: str) -> Path:
+    if name not in _SCRIPTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pathlib import Path
+
+    return Path(__file__).with_name(_SCRIPTS[name])
 
 
 # Agents wait until nobody holds the hook's output any more. Redirected for one command only,
@@ -43,7 +56,9 @@ def hook_command(
     if capture_path.endswith(".py"):
         if interpreter is None:
             raise ValueError("capture.py needs the interpreter that runs it")
-        return subprocess.list2cmdline([interpreter, "-I", "-B", capture_path, agent, event])
+
+        # In quotes in any case: cmd runs it, or the bash of Git, which would take backslashes away.
+        return f'"{interpreter}" -I -B "{capture_path}" {agent} {event}'
     words = [shlex.quote(agent), shlex.quote(event), _path(capture_path)]
     if interpreter is not None:
         words.append(_path(interpreter))

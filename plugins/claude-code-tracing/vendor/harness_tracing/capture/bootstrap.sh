@@ -44,7 +44,18 @@ from harness_tracing.bootstrap import main
 sys.exit(main(sys.argv[1:]))' "$vendor" --home "$home" ${mode:+"$mode"}
 fi
 
-message='no Python 3.9 or newer was found: install one (https://www.python.org or uv) and start a new session'
+older=
+for name in python3 python; do
+    [ "$(uname)" != Darwin ] || xcode-select -p >/dev/null 2>&1 || break
+    said=$("$name" -V 2>&1 </dev/null) || continue
+    case $said in
+    *[\"\\]*) ;; # JSON would not take it as it is
+    'Python '*) older=" ($name is $said)" && break ;;
+    esac
+done
+then='start a new session'
+[ -z "$mode" ] || then='run this again'
+message="no Python 3.9 or newer was found$older: install one (https://www.python.org or uv) and $then"
 printf '{"state": "failed", "message": "%s", "updated_at_ns": %s000000000}\n' "$message" "$(date +%s)" \
     >"$home/bootstrap/state.json.$$" && mv "$home/bootstrap/state.json.$$" "$home/bootstrap/state.json"
 [ -z "$mode" ] || echo "$message" >&2

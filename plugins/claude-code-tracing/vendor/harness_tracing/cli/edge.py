@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from harness_tracing.store import Store
 
+_WHOLE = 1000
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -55,6 +57,18 @@ class Edge:
             yield store
 
 
+class Group(click.Group):
+    """A group of commands whose help tells each one's first sentence whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands, their sentences wrapped where click would cut them."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(_WHOLE)) for name, one in commands if one]
+            )
+
+
 pass_edge = click.make_pass_decorator(Edge)
 
 
@@ -85,13 +99,25 @@ def print_json(value: Any) -> None:
     click.echo(json_text(value, only_ascii=encoding != "utf8"))
 
 
-def print_tree(edge: Edge, parts: Iterable[RenderableType]) -> None:
-    """Print a tree: coloured on a terminal (see NO_COLOR), no wider than reads well."""
+def print_tree(edge: Edge, parts: Iterable[RenderableType], *, pager: bool = True) -> None:
+    """Print a tree: coloured on a terminal (see NO_COLOR), no wider than reads well.
+
+    On a terminal what is longer than the screen goes through the user's pager, unless not wanted.
+    """
     from harness_tracing.observe.rows import WIDEST
 
     console = _console(edge)
-    for part in parts:
-        console.print(part, width=min(console.width, WIDEST))
+    if not (pager and console.is_terminal and sys.stdout.isatty()):
+        for part in parts:
+            console.print(part, width=min(console.width, WIDEST))
+        return
+    from harness_tracing.cli.pager import Paged
+
+    width, height = console.size
+    with Paged(edge.environ, height) as paged:
+        console = _console(edge, file=paged, force_terminal=True, width=width)
+        for part in parts:
+            console.print(part, width=min(width, WIDEST))
 
 
 def print_table(edge: Edge, table: Callable[[int], RenderableType]) -> None:
@@ -100,7 +126,7 @@ def print_table(edge: Edge, table: Callable[[int], RenderableType]) -> None:
     console.print(table(console.width))
 
 
-def _console(edge: Edge) -> Console:
+def _console(edge: Edge, **options: Any) -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, _environ=edge.environ)
+    return Console(highlight=False, markup=False, emoji=False, _environ=edge.environ, **options)

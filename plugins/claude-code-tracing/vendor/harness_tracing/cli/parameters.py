@@ -9,6 +9,7 @@ from typing import Optional
 import click
 
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+MOST_DAYS = 100_000
 _AGE = re.compile(r"(\d{1,5})\s*([mhdw])", re.ASCII)
 
 
@@ -32,6 +33,26 @@ def since_ns(
     at_ns = instant_ns(value) if length is None else time.time_ns() - length
     if at_ns is None:
         raise click.BadParameter(f"{value!r} is no age (2d) and no date (2025-12-31).")
+    return at_ns
+
+
+until_ns = since_ns
+"""The same readings, for the end of a span of time."""
+
+
+def moment_ns(
+    _ctx: click.Context, _parameter: click.Parameter, value: Optional[str]
+) -> Optional[int]:
+    """Unix ns of ``2025-12-31`` or ``2025-12-31T14:03:00+01:00`` (UTC without a zone)."""
+    if value is None:
+        return None
+    from harness_tracing.observe.values import instant_ns
+
+    at_ns = instant_ns(value)
+    if at_ns is None:
+        raise click.BadParameter(
+            f"{value!r} is no date (2025-12-31) and no time (2025-12-31T14:03:00Z)."
+        )
     return at_ns
 
 

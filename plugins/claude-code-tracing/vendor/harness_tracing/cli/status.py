@@ -28,6 +28,7 @@ def status(edge: Edge, as_json: bool, agent: Optional[str]) -> None:
     agents: dict[str, str] = {}
     rows: list[Delivery] = []
     problem = None
+    facts = [] if as_json else _facts(edge)
     try:
         agents, rows = _look(edge, agent)
     except TracerError as error:
@@ -42,7 +43,24 @@ def status(edge: Edge, as_json: bool, agent: Optional[str]) -> None:
     words = [*agents.values()][:1] if alike else [f"{n}: {state}" for n, state in agents.items()]
     words += in_short(rows) or ([] if problem else ["local only"])
     words += [f"harness: {problem}"] if problem else []
-    click.echo(first_line(" · ".join(words)))
+    line = first_line(" · ".join(words))
+    click.echo(line)
+    if facts and not problem:
+        from harness_tracing.cli.remembering import remember
+        from harness_tracing.surroundings import home_here
+
+        remember(home_here(edge.environ), edge.environ, agent or "", line, facts)
+
+
+def _facts(edge: Edge) -> list[str]:
+    """What the line depends on, looked at before it is made: what changes meanwhile is seen."""
+    from harness_tracing.cli.remembering import facts
+    from harness_tracing.surroundings import home_here
+
+    try:
+        return facts(home_here(edge.environ), edge.environ)
+    except TracerError:
+        return []
 
 
 def _look(edge: Edge, agent: Optional[str]) -> tuple[dict[str, str], list[Delivery]]:

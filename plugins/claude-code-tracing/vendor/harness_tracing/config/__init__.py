@@ -93,19 +93,21 @@ def load(
     user_env: Mapping[str, str] = _NO_VARIABLES,
     project_env: Mapping[str, str] = _NO_VARIABLES,
     home: Optional[Path] = None,
+    content: Optional[Mapping[str, Any]] = None,
 ) -> Settings:
     """All settings, for `agent` where one is given.
 
     `env` is the environment of a hook or of the command; `user_env` and `project_env` are what
     the agent's settings files of user and project add to it (`Agent.settings_env`). `home`, when
-    given, comes before all else. Raises ConfigError when config.yaml cannot be read or has a
+    given, comes before all else. `content` is what config.yaml is going to hold, where that is
+    not written yet. Raises ConfigError when config.yaml cannot be read or has a
     value that cannot be what it is meant to be, naming the key and what it may be. A variable
     like that is a warning: a session must not stay untraced for a typing error.
     """
     layers = Layers(env, user_env, project_env, agent, user_home(env))
     root, origin = (home, Origin(Source.ARGUMENT, "--home")) if home else layers.find(HOME)
     chosen = Home(root if root is not None else layers.user_home / DEFAULT_HOME)
-    config = read_config(chosen.config)
+    config = read_config(chosen.config) if content is None else dict(content)
     layers = replace(layers, config=config, config_path=chosen.config)
     layers.warnings.extend(unknown_keys(config, chosen.config, TABLE))
     values: dict[str, Any] = {"home": chosen}

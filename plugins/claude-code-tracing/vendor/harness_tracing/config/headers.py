@@ -61,7 +61,9 @@ def credential(value: Any, _: Path) -> str:
     if not isinstance(value, str):
         raise ValueError("a text: put it in quotes")
     stripped = value.strip()
-    if not stripped or not _VALUE.fullmatch(stripped) or " " in stripped:
+    if not stripped:
+        raise ValueError("any text but an empty one")
+    if not _VALUE.fullmatch(stripped) or " " in stripped:
         raise ValueError("ASCII characters without spaces or line breaks")
     return stripped
 

@@ -12,12 +12,15 @@ from rich.text import Text
 from harness_tracing.observe.deliveries import Delivery
 from harness_tracing.observe.labels import STATUS_STYLES
 from harness_tracing.observe.rows import sentence, words
-from harness_tracing.observe.text import duration, moment, money, plural, tokens
+from harness_tracing.observe.text import duration, moment, money, plural, telling_length, tokens
 from harness_tracing.store import ProjectRow, SessionRow
 
 _ROOM_FOR_ALL_COLUMNS = 100
 _ROOM_FOR_WHOLE_IDS = 140
-_SHORT_ID = 8
+_ROOM_FOR_AGENTS = 120
+_ROOM_FOR_CLOCK = 70
+# The columns of numbers, each with the width from which on there is room for it.
+_NUMBERS = {"time": 100, "turns": 0, "tools": 100, "failed": 108, "tokens": 64, "cost": 0}
 _LEAST_PROMPT = 12
 
 Zone = Optional[datetime.tzinfo]
@@ -29,30 +32,39 @@ def session_table(rows: Sequence[SessionRow], width: int, zone: Zone = None) -> 
     A short id is as much of it as tells the sessions apart.
     """
     wide = width >= _ROOM_FOR_ALL_COLUMNS
-    id_length = None if width >= _ROOM_FOR_WHOLE_IDS else _telling_length(rows)
+    ids = [row.session_id for row in rows]
+    id_length = None if width >= _ROOM_FOR_WHOLE_IDS else telling_length(ids)
+    agents = len({row.agent for row in rows}) > 1 or width >= _ROOM_FOR_WHOLE_IDS
     table = _table()
     table.add_column("session", no_wrap=True)
     table.add_column("started", no_wrap=True, style="dim")
     table.add_column("project", no_wrap=True, overflow="ellipsis", max_width=20)
-    numbers = ("time", "turns", "tools", "tokens", "cost") if wide else ("turns", "tokens", "cost")
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
+    if agents and width >= _ROOM_FOR_AGENTS:
+        table.add_column("agent", no_wrap=True, overflow="ellipsis", max_width=12)
+    for name, least_width in _NUMBERS.items():
+        if width >= least_width:
+            table.add_column(name, justify="right", no_wrap=True)
     # The only column that may shrink; its cells do not wrap either.
     table.add_column("first prompt", min_width=_LEAST_PROMPT)
     for row in rows:
         cells = {
-            "time": _time(row),
-            "turns": str(row.turns),
-            "tools": str(row.tools),
-            "tokens": tokens(row.usage.total_tokens) if row.usage.total_tokens else "",
-            "cost": _cost(row),
+            "agent": words(row.agent),
+            "time": Text(_time(row)),
+            "turns": Text(str(row.turns)),
+            "tools": Text(str(row.tools)),
+            "failed": Text(str(row.failures) if row.failures else "", "red"),
+            "tokens": Text(tokens(row.usage.total_tokens) if row.usage.total_tokens else ""),
+            "cost": Text(_cost(row)),
         }
+        shown = [cells[str(each.header)] for each in table.columns if each.header in cells]
         table.add_row(
             words(row.session_id[:id_length], "bold"),
-            _started(row, zone)[0 if wide else len("2025-") :],
+            _started(row, zone)[
+                0 if wide else len("2025-") : None if width >= _ROOM_FOR_CLOCK else 10
+            ],
             words(row.project),
-            *[cells[name] for name in numbers],
-            _prompt(row),
+            *shown,
+            _prompt(row, with_failures=width < _NUMBERS["failed"]),
         )
     return table
 
@@ -122,15 +134,6 @@ def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=False)
 
 
-def _telling_length(rows: Sequence[SessionRow]) -> int:
-    longest = max((len(row.session_id) for row in rows), default=_SHORT_ID)
-    ids = {row.session_id for row in rows}
-    for length in range(_SHORT_ID, longest):
-        if len({session_id[:length] for session_id in ids}) == len(ids):
-            return length
-    return longest
-
-
 def _started(row: SessionRow, zone: Zone) -> str:
     return moment(row.started_at_ns, zone) if row.started_at_ns is not None else ""
 
@@ -146,14 +149,15 @@ def _cost(row: SessionRow) -> str:
     return money(row.cost_usd) + ("+" if row.unpriced_models else "")
 
 
-def _prompt(row: SessionRow) -> Text:
+def _prompt(row: SessionRow, with_failures: bool) -> Text:
     """How it went unless it went well, then what was asked first."""
     status = Text()
     if row.open:
         status = Text("running", "cyan")
     elif row.last_status is not None and row.last_status != "completed":
         status = words(row.last_status, STATUS_STYLES.get(row.last_status, ""))
-    failures = Text(plural(row.failures, "failure") if row.failures else "", "red")
+    failed = row.failures if with_failures else 0
+    failures = Text(plural(failed, "failure") if failed else "", "red")
     prompt = sentence(status, failures, words(row.first_prompt or ""))
     prompt.no_wrap, prompt.overflow = True, "ellipsis"
     return prompt

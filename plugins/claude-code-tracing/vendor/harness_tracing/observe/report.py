@@ -23,6 +23,7 @@ Report = dict[str, Any]
 def of_session(row: SessionRow) -> Report:
     """One session as `sessions list` shows it."""
     session = row.session
+    begun, ended = row.started_at_ns, row.ended_at_ns or row.last_event_ns
     return {
         "session_id": row.session_id,
         "agent": row.agent,
@@ -33,6 +34,7 @@ def of_session(row: SessionRow) -> Report:
         "started_at": _iso(row.started_at_ns),
         "ended_at": _iso(row.ended_at_ns),
         "last_event_at": _iso(row.last_event_ns),
+        "duration_ms": _times(begun, ended)["duration_ms"],
         "open": row.open,
         "turns": row.turns,
         "model_calls": row.model_calls,

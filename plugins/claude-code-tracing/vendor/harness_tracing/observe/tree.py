@@ -41,9 +41,13 @@ _CAUSES = {"task_notification": "a background task ended", "tab": "inline comple
 
 @dataclass(frozen=True)
 class View:
-    """How a session is shown: contents too when `full`; times in `zone` (None: the user's)."""
+    """How a session is shown: contents too when `full`, what edits changed when `diff`.
+
+    Times are in `zone` (None: the user's).
+    """
 
     full: bool = False
+    diff: bool = False
     zone: Optional[datetime.tzinfo] = None
 
 
@@ -54,7 +58,7 @@ def session_tree(
 
     Not one renderable, so that the first turn of a long session is there at once.
     """
-    yield from _header(session, turns, view)
+    yield from session_header(session, turns, view)
     for row in turns:
         yield Text()
         yield turn_tree(row, view)
@@ -77,7 +81,10 @@ def turn_tree(row: TurnRow, view: View) -> Tree:
     return tree
 
 
-def _header(session: SessionRow, turns: Sequence[TurnRow], view: View) -> Iterator[RenderableType]:
+def session_header(
+    session: SessionRow, turns: Sequence[TurnRow], view: View
+) -> Iterator[RenderableType]:
+    """What is said of the session as a whole."""
     version = session.session.agent_version or ""
     client = sentence(words(session.agent), words(version), between=" ")
     client.stylize(QUIET)
@@ -162,6 +169,8 @@ def _add(tree: Tree, node: Node, turn: Turn, view: View) -> None:
     branch = tree.add(Group(*_step_label(node, turn)))
     if view.full:
         _add_all(branch, contents.of_step(node.step, turn))
+    if view.diff and isinstance(node.step, ToolCall):
+        _add_all(branch, contents.of_edits(node.step, turn))
     for child in node.children:
         _add(branch, child, turn, view)
 

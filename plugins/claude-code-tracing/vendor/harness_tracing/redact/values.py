@@ -6,7 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Optional
+
+import msgspec
 
 from harness_tracing.config import DEFAULT_MAX_VALUE_CHARS, SecretPattern, Settings
 from harness_tracing.model import Failure, Json, Message, ToolRequest
@@ -60,18 +63,30 @@ _FACTS = frozenset(
 _FACT = re.compile(r"[A-Za-z0-9_.:/\[\]-]{0,80}")
 
 
+_kind_of_name = lru_cache(maxsize=4096)(secret_kind_of_name)
+
+
 def hidden(what: str, chars: int) -> str:
     """The marker that stands for hidden content."""
     return f"[{what} hidden: {chars} chars]"
 
 
-class Cleaner:
-    """Applies one policy to one turn's header or one step and counts the secrets it replaced."""
+Seen = dict[str, tuple[str, int]]
+"""Texts with what they became and how many secrets they had: the same comes again and again."""
 
-    def __init__(self, policy: Policy) -> None:
+
+class Cleaner:
+    """Applies one policy to one turn's header or one step and counts the secrets it replaced.
+
+    `seen` is what Cleaners of the same policy share: an output stands in the tool's result, in its
+    structured twin and in the next call's input, and names of arguments in every call.
+    """
+
+    def __init__(self, policy: Policy, seen: Optional[Seen] = None) -> None:
         self.policy = policy
         self.count = 0
         self._patterns = tuple((pattern.kind, pattern.regex) for pattern in policy.patterns)
+        self._seen: Seen = {} if seen is None else seen
 
     def text(self, text: Optional[str], shown: bool, what: str) -> Optional[str]:
         """A text: hidden, or without secrets and not too long."""
@@ -91,9 +106,12 @@ class Cleaner:
         """A text without secrets, of whatever length."""
         if not text or not (self.policy.secrets or self._patterns):
             return text
-        clean, count = redact_text(text, self._patterns, self.policy.secrets)
-        self.count += count
-        return clean
+        known = self._seen.get(text)
+        if known is None:
+            known = redact_text(text, self._patterns, self.policy.secrets)
+            self._seen[text] = known
+        self.count += known[1]
+        return known[0]
 
     def failure(self, failure: Optional[Failure], shown: bool) -> Optional[Failure]:
         """An error: its type stays."""
@@ -115,19 +133,24 @@ class Cleaner:
         else:
             shown = policy.prompts and (policy.tool_details or not of_agent)
             content = self.user_text(message.content, shown)
-        return replace(
-            message,
-            content=content,
-            thinking=self.text(message.thinking, policy.prompts, "thinking"),
-            tool_requests=tuple(self._request(request) for request in message.tool_requests),
-        )
+        thinking = self.text(message.thinking, policy.prompts, "thinking")
+        requests = tuple(self._request(request) for request in message.tool_requests)
+        # Most messages hold nothing to take out, and making values is what redaction costs.
+        if (content, thinking, requests) == (
+            message.content,
+            message.thinking,
+            message.tool_requests,
+        ):
+            return message
+        return replace(message, content=content, thinking=thinking, tool_requests=requests)
 
     def _request(self, request: ToolRequest) -> ToolRequest:
         arguments = request.arguments
         shown = self.policy.tool_details
         if isinstance(arguments, Mapping) and isinstance(arguments.get("prompt"), str):
             shown = shown and self.policy.prompts
-        return replace(request, arguments=self.json(arguments, shown, "tool input"))
+        clean = self.json(arguments, shown, "tool input")
+        return request if clean == arguments else replace(request, arguments=clean)
 
     # -- JSON
 
@@ -164,10 +187,10 @@ class Cleaner:
 
     def named(self, name: str, value: str) -> str:
         """The text, or a marker in its place when the name it stands under calls it a secret."""
-        if not name or not value.strip() or not self.policy.secrets or _is_reference(value):
+        if not name or not self.policy.secrets:
             return value
-        kind = secret_kind_of_name(name)
-        if kind is None:
+        kind = _kind_of_name(name)
+        if kind is None or not value.strip() or _is_reference(value):
             return value
         self.count += 1
         return f"[redacted:{kind}]"
@@ -175,14 +198,14 @@ class Cleaner:
     def _clean(self, value: Json, name: str, depth: int) -> Json:
         if isinstance(value, str):
             return self.scanned(self.named(name, value))
-        if isinstance(value, Mapping) and depth < _DEEPEST:
+        if isinstance(value, (dict, Mapping)) and depth < _DEEPEST:
             return self._clean_mapping(value, depth)
         if isinstance(value, (list, tuple)) and depth < _DEEPEST:
             return [self._clean(item, name, depth + 1) for item in value]
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, (int, float)):
-            is_password = self.policy.secrets and secret_kind_of_name(name) == "password"
+            is_password = self.policy.secrets and _kind_of_name(name) == "password"
             return self.named(name, str(value)) if is_password else value
         return _too_deep()
 
@@ -222,12 +245,20 @@ def _dumped(value: Json) -> str:
         return ""
 
 
+def _is_surely_short(value: Json, most: int) -> bool:
+    """Whether its JSON, written with spaces, has no more characters; False where it may have."""
+    try:
+        return 3 * len(msgspec.json.encode(value)) <= most
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
+        return False
+
+
 def _shortened(value: Json, most: int) -> Json:
     """`value` with its longest texts cut until its JSON is not too long.
 
     Where many short ones add up, it becomes the beginning and the end of that JSON.
     """
-    if len(_dumped(value)) <= most:
+    if _is_surely_short(value, most) or len(_dumped(value)) <= most:
         return value
     text_most = most - most // 16
     while text_most >= _SHORTEST_TEXT:

@@ -135,16 +135,18 @@ def _by_ending(rules: list[_Prefixed]) -> dict[str, tuple[_Prefixed, ...]]:
 
 
 _RULES = _by_ending(_rules())
-_PLACES = re.compile(r"[_.-](?=[A-Za-z0-9_-]{12})")
+_FIRST, _SECOND = ("".join(sorted({ending[n] for ending in _RULES})) for n in (0, 1))
+_PLACES = re.compile(rf"[_.-](?=[A-Za-z0-9_-]{{12}})(?<=[{_FIRST}][{_SECOND}][_.-])")
 
 
 def _prefixed(text: str) -> Iterator[Secret]:
-    places = (place.start() for place in _PLACES.finditer(text))
     done = 0
-    for at in [at for at in places if text[at - 2 : at + 1] in _RULES]:
-        if at < done:  # inside a token already found: a long run stays linear
+    for place in _PLACES.finditer(text):
+        at = place.start()
+        rules = _RULES.get(text[at - 2 : at + 1])
+        if rules is None or at < done:  # inside a token already found: a long run stays linear
             continue
-        for rule in _RULES[text[at - 2 : at + 1]]:
+        for rule in rules:
             found = _apply(rule, text, at)
             if found is not None:
                 done = found.end

@@ -19,7 +19,7 @@ from harness_tracing.store.filesystem import network_type
 from harness_tracing.store.migrations import MIGRATIONS, Migration
 
 SCHEMA_MAJOR = 1
-SCHEMA_MINOR = 1
+SCHEMA_MINOR = 2
 APPLICATION_ID = 0x41485431  # "AHT1": tells our file from any other SQLite database
 BUSY_TIMEOUT_MS = 5000
 NETWORK_BUSY_TIMEOUT_MS = 60_000
@@ -113,6 +113,9 @@ def _connect(path: Path, mode: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> s
         isolation_level=None,
     )
     connection.execute("PRAGMA foreign_keys = ON")
+    # Before a statement that a trigger may follow SQLite notes what its pages held. In a file that
+    # was 30 times what is stored, and sessions' words are not to lie in /var/tmp.
+    connection.execute("PRAGMA temp_store = MEMORY")
     return connection
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from harness_tracing.store import codec
+from harness_tracing.store import codec, search
 from harness_tracing.store.database import transaction
 
 
@@ -51,6 +51,7 @@ def prune(connection: sqlite3.Connection, older_than_ns: int) -> int:
 
 def _delete(connection: sqlite3.Connection, where: str, parameters: tuple[object, ...]) -> int:
     with transaction(connection):
+        search.forget_sessions(connection, where, parameters)
         count = connection.execute(f"DELETE FROM sessions WHERE {where}", parameters).rowcount
     if count:
         _leave_the_disk(connection)
@@ -60,9 +61,11 @@ def _delete(connection: sqlite3.Connection, where: str, parameters: tuple[object
 def _leave_the_disk(connection: sqlite3.Connection) -> None:
     """Make deleted content unreadable in the files too.
 
-    `secure_delete` has overwritten it within the pages; freed pages are given back, and the
-    write-ahead log, which holds older versions of pages, is emptied.
+    Its words are merged out of the index. `secure_delete` has overwritten it within the pages;
+    freed pages are given back, and the write-ahead log, which holds older versions of pages, is
+    emptied.
     """
+    search.clear_leftovers(connection)
     connection.execute("PRAGMA incremental_vacuum").fetchall()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

@@ -1,4 +1,7 @@
-"""What is left lying about: sessions without a worker, turns whose agent is dead."""
+"""What is left lying about: sessions without a worker, turns whose agent is dead.
+
+Every command looks, and mostly finds nothing: what the work itself takes is imported then.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,7 @@ from pathlib import Path
 from typing import Optional
 
 from harness_tracing import agents, spool
-from harness_tracing.config import Source
-from harness_tracing.errors import TracerError
-from harness_tracing.log import agent_log
+from harness_tracing.errors import NoStoreError, TracerError
 from harness_tracing.model import Session as StoredSession
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
@@ -21,9 +22,6 @@ from harness_tracing.worker.presence import PACE, Presence, Session
 from harness_tracing.worker.process import answer, start_sweep
 from harness_tracing.worker.processes import is_running
 from harness_tracing.worker.result import FlushResult
-from harness_tracing.worker.sending import outbox_is_due, send_all
-from harness_tracing.worker.session import UNKNOWN_AGENT_NS, SessionWork
-from harness_tracing.worker.settings import settings_elsewhere
 
 WAITING = "{count} captured events of session {session} wait: {why}"
 NOT_WHOLE = "not whole yet"
@@ -60,8 +58,18 @@ def sweep(
 
 def sweep_in_background(home: Home, env: Mapping[str, str]) -> None:
     """Have what is due in the outbox sent, by a process that nobody waits for."""
-    if _is_writable(home) and outbox_is_due(home, env):
+    if not _is_writable(home) or not _anything_waits(home):
+        return
+    from harness_tracing.worker.sending import outbox_is_due
+
+    if outbox_is_due(home, env):
         start_sweep(home, env)
+
+
+def _anything_waits(home: Home) -> bool:
+    with suppress(NoStoreError), Store.open(home.store, readonly=True) as store:
+        return any(store.outbox.accounts(state) for state in ("waiting", "sent"))
+    return False
 
 
 def _is_writable(home: Home) -> bool:
@@ -130,6 +138,8 @@ def _newest_ns(folder: Path) -> int:
 
 
 def _is_dead(session: StoredSession, store: Store) -> bool:
+    from harness_tracing.worker.session import UNKNOWN_AGENT_NS
+
     if session.pid is not None:
         return not is_running(session.pid, session.pid_started_at_ns)
     row = store.session(session.session_id, session.agent)
@@ -170,6 +180,11 @@ def _left(session: Session, count: int, why: str) -> FlushResult:
 
 def _work_off(session: Session, env: Mapping[str, str], wait_s: float) -> int:
     """Work until nothing is new; how many events are left in the spool."""
+    from harness_tracing.config import Source
+    from harness_tracing.log import agent_log
+    from harness_tracing.worker.session import SessionWork
+    from harness_tracing.worker.settings import settings_elsewhere
+
     started_s = time.monotonic()
     with Store.open(session.home.store) as store:
         settings = settings_elsewhere(session, env, _cwd_of(session, store))
@@ -214,6 +229,8 @@ def flush(
 
     Open turns are stored and do not count as left. `destination`, `verify`: see `send_all`.
     """
+    from harness_tracing.worker.sending import send_all
+
     until = time.monotonic() + timeout_s
     result = _store_all(home, env, until, wait)
     if not _is_writable(home):

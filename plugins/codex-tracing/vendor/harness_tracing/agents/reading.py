@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional, Protocol, TypeVar
 import msgspec
 
 from harness_tracing.agents.base import HookEvent, Item, Line
+from harness_tracing.decoding import decoder_of
 from harness_tracing.model import (
     Gap,
     ModelCall,
@@ -44,7 +45,7 @@ def restored(snapshot: Optional[bytes], kind: type[State], project: str) -> Opti
     if snapshot is None:
         return None
     try:
-        state = msgspec.json.decode(snapshot, type=kind)
+        state = decoder_of(kind).decode(snapshot)
     except (msgspec.DecodeError, msgspec.ValidationError):
         return None
     if state.version != kind.version:
@@ -58,6 +59,10 @@ def by_time(items: Sequence[Item], time_ns: Callable[[Any], Optional[int]]) -> I
 
     `time_ns` reads a line's `timestamp` as Unix ns.
     """
+    files = {item.file if isinstance(item, Line) else None for item in items}
+    if len(files) == 1 and None not in files:
+        yield from items  # one file alone: nothing to merge it with
+        return
     streams: dict[str, list[tuple[int, int, Item]]] = {}
     for number, item in enumerate(items):
         if isinstance(item, HookEvent):

@@ -6,7 +6,7 @@ is the worker's as well.
 """
 
 # pathlib alone costs more than all the rest:
-# ruff: noqa: PTH103, PTH108, PTH116, PTH117, PTH118
+# ruff: noqa: PTH103, PTH108, PTH114, PTH116, PTH117, PTH118, PTH120
 
 from __future__ import annotations
 
@@ -65,8 +65,25 @@ def home_folder(env: Mapping[str, str], project: str) -> Optional[str]:
     if named.startswith(("~/", "~\\")):
         named = os.path.join(user_home, named[2:])
     if os.path.isabs(named) and not set_by_project(project, b"ARIZE_HARNESS_HOME"):
-        return named
+        return named if is_ours(named) else None
     return os.path.join(user_home, ".arize", "harness") if os.path.isabs(user_home) else None
+
+
+def is_ours(path: str) -> bool:
+    """Whether a file or folder is this user's, or not there yet."""
+    try:
+        return WINDOWS or os.stat(path).st_uid == os.geteuid()
+    except OSError:
+        return True
+
+
+def may_be_filled(home: str, folder: str) -> bool:
+    """Whether a session's folder is ours: a link in its place was put there by somebody else."""
+    while folder != home:
+        if os.path.islink(folder) or not is_ours(folder):
+            return False
+        folder = os.path.dirname(folder)
+    return True
 
 
 def set_by_project(project: str, variable: bytes) -> bool:
@@ -179,6 +196,8 @@ def capture(agent: str, event: str, env: Mapping[str, str], read: Callable[[], b
     pid = _value(env, pid_variable) if pid_variable else _parent()
     pid = pid if pid.isdecimal() and pid.isascii() else "0"
     folder = os.path.join(home, "spool", agent, session)
+    if not may_be_filled(home, folder):
+        return
     write_event(folder, f"{event}.{pid}.{os.getpid()}", payload)
     lived = worker_lives(folder)
     if not lived:
@@ -254,7 +273,10 @@ def main() -> None:
     os.umask(0o077)
     env = os.environ
     try:
-        capture(sys.argv[1], sys.argv[2], env, lambda: sys.stdin.buffer.read())
+        # A closed input leaves name and time.
+        capture(
+            sys.argv[1], sys.argv[2], env, lambda: sys.stdin.buffer.read() if sys.stdin else b""
+        )
     except Exception:
         _log_failure(env)
 

@@ -45,7 +45,9 @@ def bootstrap(edge: Edge, rebuild: bool) -> None:
     from harness_tracing.errors import BootstrapError
 
     source = Path(harness_tracing.__file__).resolve().parent
-    failed = bootstrapping.run(edge.home, source, edge.environ, rebuild=rebuild, tell=talk)
+    failed = bootstrapping.run(
+        edge.home, source, edge.environ, rebuild=rebuild, renew=True, tell=talk
+    )
     if failed:
         reason = bootstrapping.status(edge.home).message
         raise BootstrapError(reason or "the environment could not be built; see above")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
-from harness_tracing.cli.edge import Edge, confirm, pass_edge, print_json, print_table, talk
+from harness_tracing.cli.edge import Edge, Group, confirm, pass_edge, print_json, print_table, talk
 from harness_tracing.cli.parameters import since_ns
 from harness_tracing.errors import ConfigError, StoreError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NAMED = "Only this one: its name, its kind (ax, phoenix, otlp) or its endpoint."
 
 
-@click.group()
+@click.group(cls=Group)
 def outbox() -> None:
     """List, retry, drop and add what is to be sent to destinations."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional
 
 import click
 
+from harness_tracing.cli.complete import project_names, session_ids
 from harness_tracing.cli.edge import (
     Edge,
+    Group,
     confirm,
     pass_edge,
     print_json,
@@ -15,17 +17,28 @@ from harness_tracing.cli.edge import (
     print_tree,
     talk,
 )
-from harness_tracing.cli.parameters import age_ns, agent_name, since_ns
+from harness_tracing.cli.parameters import age_ns, agent_name, since_ns, until_ns
+from harness_tracing.cli.source import reading, source_option
 from harness_tracing.errors import StoreError
 from harness_tracing.store import SessionRow, Store, TurnRow
 
+_ROWS = 50
+_LARGEST_GATE_FILE = 1_000_000
+_FILTERS = {
+    "agent": "agent",
+    "project": "project",
+    "since": "since_ns",
+    "until": "until_ns",
+    "text": "text",
+    "failed": "failed",
+}
 _NOTHING_YET = (
     "Nothing has been traced yet. Once your agent is set up for tracing, its next session "
     "appears here."
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def sessions() -> None:
     """List, show and delete traced sessions."""
 
@@ -33,30 +46,44 @@ def sessions() -> None:
 @sessions.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--agent", callback=agent_name, help="Only sessions of this agent.")
-@click.option("--project", help="Only sessions of this project.")
+@click.option("--project", shell_complete=project_names, help="Only sessions of this project.")
 @click.option(
     "--since",
     metavar="WHEN",
     callback=since_ns,
     help="Only sessions active since: 2d, 12h or 2025-12-31.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many, the latest first.")
+@click.option(
+    "--until",
+    metavar="WHEN",
+    callback=until_ns,
+    help="Only sessions that began before: 2d, 12h or 2025-12-31.",
+)
+@click.option("--text", help="Only sessions that hold these words; `harness search` shows where.")
+@click.option("--failed", is_flag=True, help="Only sessions in which something failed.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"At most so many, the latest first; a table ends after {_ROWS} by itself.",
+)
+@source_option
 @pass_edge
 def list_sessions(
-    edge: Edge,
-    as_json: bool,
-    agent: Optional[str],
-    project: Optional[str],
-    since: Optional[int],
-    limit: Optional[int],
+    edge: Edge, /, as_json: bool, limit: Optional[int], source: Optional[str], **wanted: Any
 ) -> None:
-    """List sessions, the latest active first."""
-    with edge.store() as store:
-        rows = (
-            store.sessions(agent=agent, project=project, since_ns=since, limit=limit)
-            if store
-            else []
-        )
+    """List sessions, the latest active first.
+
+    Shows the project, the agent, when it began, how long it took, turns, tools, failures, tokens
+    and cost at list prices, and the first prompt; a narrow terminal fewer of them.
+    """
+    filters = {_FILTERS[name]: value for name, value in wanted.items()}
+    # One more than is shown says whether there are more.
+    most = limit if limit is not None or as_json else _ROWS + 1
+    if source is not None and wanted["text"] is not None:
+        raise click.UsageError("--text looks into the local store; it does not go with --from.")
+    of_project = {"project": wanted["project"], "since_ns": wanted["since"]}
+    with reading(edge, source, **of_project, limit=limit) as store:
+        rows = store.sessions(**filters, limit=most) if store else []
     if as_json:
         from harness_tracing.observe import report
 
@@ -64,18 +91,24 @@ def list_sessions(
     elif rows:
         from harness_tracing.observe.listing import session_table
 
-        print_table(edge, lambda width: session_table(rows, width))
+        shown = rows if limit is not None else rows[:_ROWS]
+        print_table(edge, lambda width: session_table(shown, width))
+        if len(rows) > len(shown):
+            talk(f"The latest {len(shown)} sessions; --limit shows more.")
     else:
-        filtered = store is not None and (agent or project or since)
+        filtered = store is not None and any(filters.values())
         talk("No session matches." if filtered else _NOTHING_YET)
 
 
 @sessions.command("show")
-@click.argument("session_id", metavar="ID")
+@click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print the session and its turns as JSON.")
 @click.option("--turn", "number", type=click.IntRange(min=1), help="Only the turn of this number.")
 @click.option("--full", is_flag=True, help="Show contents too: prompts, thinking, inputs, outputs.")
+@click.option("--diff", is_flag=True, help="Show what each edit changed.")
+@click.option("--no-pager", is_flag=True, help="Print, however long it is.")
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
+@source_option
 @pass_edge
 def show(
     edge: Edge,
@@ -83,13 +116,16 @@ def show(
     as_json: bool,
     number: Optional[int],
     full: bool,
+    diff: bool,
+    no_pager: bool,
     agent: Optional[str],
+    source: Optional[str],
 ) -> None:
     """Show a session as a tree: turns, model calls, tools, sub-agents, tokens, cost, times.
 
     The beginning of an ID is enough when no other session's begins so.
     """
-    with edge.store() as store:
+    with reading(edge, source, session_id=session_id) as store:
         row = _session(store, session_id, agent)
         turns = _turns(store, row, number) if store else []
     if as_json:
@@ -99,7 +135,71 @@ def show(
     else:
         from harness_tracing.observe.tree import View, session_tree
 
-        print_tree(edge, session_tree(row, turns, View(full=full)))
+        tree = session_tree(row, turns, View(full=full, diff=diff))
+        print_tree(edge, tree, pager=not no_pager)
+
+
+@sessions.command("summary")
+@click.argument("session_id", metavar="ID", shell_complete=session_ids)
+@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
+@click.option("--gate", metavar="COMMAND", help="The project's gate, such as `make check`.")
+@click.option("--no-pager", is_flag=True, help="Print, however long it is.")
+@click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
+@source_option
+@pass_edge
+def summary(
+    edge: Edge,
+    session_id: str,
+    as_json: bool,
+    gate: Optional[str],
+    no_pager: bool,
+    agent: Optional[str],
+    source: Optional[str],
+) -> None:
+    """Say what a session did: tool calls, changes, checks, and where tokens and time went.
+
+    And whether the project's gate passed after the last change to its code. The gate is
+    `check` in the project's Makefile, justfile or package.json (and its like), as the session saw
+    it or as it lies in the session's folder. --gate names another one.
+    """
+    from harness_tracing.observe.summary import summary_of
+    from harness_tracing.prices import PriceTable
+
+    with reading(edge, source, session_id=session_id) as store:
+        row = _session(store, session_id, agent)
+        rows = _turns(store, row, None) if store else []
+    turns = [each.turn for each in rows]
+    # What a server says of a folder is about another machine's.
+    on_disk = gate_files(row.session.cwd) if source is None else {}
+    facts = summary_of(turns, PriceTable.load(), given_gate=gate, on_disk=on_disk)
+    if as_json:
+        from harness_tracing.observe import report
+        from harness_tracing.observe.summary.report import of_summary
+
+        print_json({**report.of_session(row), "summary": of_summary(facts)})
+    else:
+        from harness_tracing.observe.summary.page import summary_page
+        from harness_tracing.observe.tree import View, session_header
+
+        parts = [*session_header(row, rows, View()), *summary_page(facts)]
+        print_tree(edge, parts, pager=not no_pager)
+
+
+def gate_files(folder: Optional[str]) -> dict[str, str]:
+    """The files in a session's folder that may declare its gate, when the folder is still there."""
+    from pathlib import Path
+
+    from harness_tracing.activity import GATE_FILES
+
+    found: dict[str, str] = {}
+    for name in GATE_FILES if folder else ():
+        path = Path(str(folder)) / name
+        try:
+            if path.is_file() and path.stat().st_size <= _LARGEST_GATE_FILE:
+                found[name] = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+    return found
 
 
 def _turns(store: Store, row: SessionRow, number: Optional[int]) -> list[TurnRow]:
@@ -113,7 +213,7 @@ def _turns(store: Store, row: SessionRow, number: Optional[int]) -> list[TurnRow
 
 
 @sessions.command("delete")
-@click.argument("session_id", metavar="ID")
+@click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
 @pass_edge

@@ -67,7 +67,7 @@ def _address(value: Any, _: Path) -> str:
     return value.strip()
 
 
-_READ: Mapping[str, Read] = {
+READ: Mapping[str, Read] = {
     "endpoint": _address,
     "api_key": credential,
     "space_id": credential,
@@ -84,6 +84,27 @@ _READ: Mapping[str, Read] = {
     "insecure": switch,
     "timeout_s": _milliseconds,
 }
+"""How the value of each field of a destination is read."""
+MEANINGS: Mapping[str, str] = {
+    "endpoint": "where it is: a URL, or `host:port` for gRPC",
+    "api_key": "the key it wants",
+    "space_id": "the space of Arize AX that turns go to",
+    "headers": "headers of every request: `name: value` lines, or `name=value,…`",
+    "protocol": "`http/protobuf` or `grpc`, where the endpoint does not say it",
+    "certificate": "a file of CA certificates that is trusted instead of the system's",
+    "project": "a project of its own, instead of the session's",
+    "shape": "a shape of its own, instead of `shape`",
+    "stream": "`true`: finished steps go out while their turn runs; only with `shape: calls`",
+    "log_prompts": "`false`: prompts and answers do not go there",
+    "log_tool_details": "`false`: what tools were asked does not go there",
+    "log_tool_content": "`false`: what tools returned does not go there",
+    "enabled": "`false`: nothing is sent there",
+    "insecure": "`true`: gRPC to a `host:port` without TLS",
+    "timeout_s": "milliseconds that one request may take",
+}
+"""Every field of a destination, and what it means: a line of the reference page."""
+SECRET = ("api_key", "headers")
+"""The fields whose values are shown to nobody."""
 _OTLP = "OTEL_EXPORTER_OTLP"
 
 
@@ -123,6 +144,12 @@ def variables_of(name: str) -> Mapping[str, tuple[str, ...]]:
     return {**_VARIABLES.get(name, {}), **_CERTIFICATE}
 
 
+def keys_of(kind: Kind) -> list[str]:
+    """What may stand in config.yaml of a destination of that kind."""
+    keys = [key for key in READ if key not in _ONLY_VARIABLES]
+    return ["kind", *(key for key in keys if key != "space_id" or kind == "ax")]
+
+
 @dataclass(frozen=True)
 class Asked:
     """One destination that somebody asks for: its name, its kind, its part of config.yaml."""
@@ -153,8 +180,7 @@ class Asked:
     @property
     def known_keys(self) -> list[str]:
         """What may stand in its part of config.yaml."""
-        keys = [key for key in _READ if key not in _ONLY_VARIABLES]
-        return ["kind", *(key for key in keys if key != "space_id" or self.kind == "ax")]
+        return keys_of(self.kind)
 
     @property
     def is_wanted(self) -> bool:
@@ -262,7 +288,7 @@ class Asked:
         self, key: str, value: Any, origin: Origin, fault: type[Exception] = LeftOutError
     ) -> Optional[Told]:
         try:
-            return Told(_READ[key](value, self.layers.user_home), origin)
+            return Told(READ[key](value, self.layers.user_home), origin)
         except ValueError as error:
             problem = f"{self.place(origin)} cannot be used; it may be {error}"
         if origin.source is Source.CONFIG:

@@ -19,33 +19,143 @@ from harness_tracing.config.values import (
 )
 
 
-def _content(field: str, variable: str) -> Setting:
+def _content(field: str, variable: str, meaning: str) -> Setting:
     """A switch that hides when it cannot be understood: hidden can be shown, not the reverse."""
-    return Setting(field, (variable,), switch, True, "less", True, unreadable=False)
+    return Setting(
+        field, (variable,), switch, True, "less", True, unreadable=False, meaning=meaning
+    )
 
 
 _NAMES = ("ARIZE_PROJECT_NAME", "PHOENIX_PROJECT")
-ATTRIBUTES = Setting("resource_attributes", ("OTEL_RESOURCE_ATTRIBUTES",), attributes, {})
+ATTRIBUTES = Setting(
+    "resource_attributes",
+    ("OTEL_RESOURCE_ATTRIBUTES",),
+    attributes,
+    {},
+    meaning="attributes of your own on every span: `name: text` lines, or `name=text,…`",
+)
 TABLE = (
-    Setting("untraced", ("HARNESS_UNTRACED",), untraced, False, "anything", in_file=False),
-    Setting("enabled", ("ARIZE_TRACE_ENABLED",), switch, True, "anything", True),
-    Setting("project", _NAMES, text, "default", "anything", True),
-    Setting("user_id", ("ARIZE_USER_ID",), text, None, per_agent=True),
-    _content("log_prompts", "ARIZE_LOG_PROMPTS"),
-    _content("log_tool_details", "ARIZE_LOG_TOOL_DETAILS"),
-    _content("log_tool_content", "ARIZE_LOG_TOOL_CONTENT"),
-    Setting("redact_secrets", (), switch, True),
-    Setting("secret_patterns", (), patterns, ()),
-    Setting("max_value_chars", (), count(SHORTEST_MAX_VALUE_CHARS), DEFAULT_MAX_VALUE_CHARS),
-    Setting("shape", ("ARIZE_TRACE_SHAPE",), shape, "turns"),
-    Setting("verbose", ("ARIZE_VERBOSE",), switch, False),
-    Setting("dry_run", ("ARIZE_DRY_RUN",), switch, False),
-    Setting("log_file", ("ARIZE_LOG_FILE",), path, None),
-    Setting("retention_days", (), count(1), None),
+    Setting(
+        "untraced",
+        ("HARNESS_UNTRACED",),
+        untraced,
+        False,
+        "anything",
+        in_file=False,
+        meaning="`1`: nothing of this session is captured, whatever else is set",
+    ),
+    Setting(
+        "enabled",
+        ("ARIZE_TRACE_ENABLED",),
+        switch,
+        True,
+        "anything",
+        True,
+        meaning="whether sessions are traced",
+    ),
+    Setting(
+        "project",
+        _NAMES,
+        text,
+        "default",
+        "anything",
+        True,
+        meaning="the project that sessions are filed under",
+    ),
+    Setting(
+        "user_id",
+        ("ARIZE_USER_ID",),
+        text,
+        None,
+        per_agent=True,
+        meaning="`user.id` on every span",
+    ),
+    _content("log_prompts", "ARIZE_LOG_PROMPTS", "whether prompts and answers are recorded"),
+    _content(
+        "log_tool_details",
+        "ARIZE_LOG_TOOL_DETAILS",
+        "whether what tools were asked is recorded: commands, paths, URLs",
+    ),
+    _content(
+        "log_tool_content",
+        "ARIZE_LOG_TOOL_CONTENT",
+        "whether what tools returned is recorded",
+    ),
+    Setting(
+        "redact_secrets",
+        (),
+        switch,
+        True,
+        meaning="whether what looks like a key or a password is replaced before it is stored",
+    ),
+    Setting(
+        "secret_patterns",
+        (),
+        patterns,
+        (),
+        meaning="rules of your own for secrets: lines of `kind: regular expression`",
+    ),
+    Setting(
+        "max_value_chars",
+        (),
+        count(SHORTEST_MAX_VALUE_CHARS),
+        DEFAULT_MAX_VALUE_CHARS,
+        meaning="how many characters of one value are kept",
+    ),
+    Setting(
+        "shape",
+        ("ARIZE_TRACE_SHAPE",),
+        shape,
+        "turns",
+        meaning="`turns` (one LLM span a turn) or `calls` (one a model call)",
+    ),
+    Setting("verbose", ("ARIZE_VERBOSE",), switch, False, meaning="log each hook as it fires"),
+    Setting("dry_run", ("ARIZE_DRY_RUN",), switch, False, meaning="do everything but send"),
+    Setting(
+        "log_file",
+        ("ARIZE_LOG_FILE",),
+        path,
+        None,
+        meaning="one log file instead of `logs/<agent>.log`",
+    ),
+    Setting(
+        "retention_days",
+        (),
+        count(1),
+        None,
+        meaning="sessions without an event for so many days are deleted; without it none is",
+    ),
     # Hooks act on it, and they read no config.yaml.
-    Setting("export_wait_s", ("ARIZE_EXPORT_WAIT_S",), seconds, 0, in_file=False),
-    Setting("join_trace", ("ARIZE_JOIN_TRACE",), join_trace, "link"),
-    Setting("traceparent", ("TRACEPARENT",), traceparent, None, in_file=False),
+    Setting(
+        "export_wait_s",
+        ("ARIZE_EXPORT_WAIT_S",),
+        seconds,
+        0,
+        in_file=False,
+        meaning="how many seconds the end of a turn or session waits for its delivery",
+    ),
+    Setting(
+        "join_trace",
+        ("ARIZE_JOIN_TRACE",),
+        join_trace,
+        "link",
+        meaning="how turns join an outer trace: `link`, `child` or `off`",
+    ),
+    Setting(
+        "traceparent",
+        ("TRACEPARENT",),
+        traceparent,
+        None,
+        in_file=False,
+        meaning="the outer trace (W3C) that turns join",
+    ),
     ATTRIBUTES,
 )
-HOME = Setting("home", ("ARIZE_HARNESS_HOME",), path, None, in_file=False)
+HOME = Setting(
+    "home",
+    ("ARIZE_HARNESS_HOME",),
+    path,
+    None,
+    in_file=False,
+    meaning="where all our files lie, instead of `~/.arize/harness`",
+)

@@ -1,18 +1,22 @@
-"""The contents behind the lines of the tree, for `--full`: prompts, thinking, inputs, outputs."""
+"""The contents behind the lines of the tree: prompts, inputs, outputs, and diffs of edits."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import indent
 from typing import Any, Optional
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from harness_tracing.activity import Edit, edits_of
 from harness_tracing.model import ModelCall, Step, Subagent, ToolCall, Turn
-from harness_tracing.observe.rows import block
+from harness_tracing.observe.rows import block, words
 from harness_tracing.observe.text import json_text
 
 Parts = list[RenderableType]
+
+_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def of_turn_start(turn: Turn) -> Parts:
@@ -46,6 +50,23 @@ def _of_call(call: ModelCall, turn: Turn) -> Parts:
     if call.output is not None:
         parts += _part("thinking", call.output.thinking) + _part("text", call.output.content)
     return parts
+
+
+def of_edits(tool: ToolCall, turn: Turn) -> Parts:
+    """What a tool call changed, file by file, as unified diffs."""
+    return [_diff(edit, turn.cwd) for edit in edits_of(replace(turn, steps=(tool,)))]
+
+
+def _diff(edit: Edit, folder: Optional[str]) -> RenderableType:
+    path = edit.path or "a file that is not named"
+    root = folder.rstrip("/") + "/" if folder else None
+    shown = path[len(root) :] if root and path.startswith(root) else path
+    kind = "" if edit.kind in ("update", "unknown") else f" ({edit.kind})"
+    head = words(f"{shown}{kind}", "bold")
+    if edit.diff is None:
+        return Group(head, Text("what changed in it was not recorded", "dim"))
+    lines = edit.diff.rstrip("\n").split("\n")
+    return Group(head, *[block(line, _DIFF_STYLES.get(line[:1], "")) for line in lines])
 
 
 def _part(name: str, value: Any) -> Parts:

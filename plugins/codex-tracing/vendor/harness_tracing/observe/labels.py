@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Optional
 
@@ -41,6 +42,7 @@ _TELLING = (
     "description",
     "prompt",
 )
+_PATCHED = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$", re.MULTILINE)
 _TIME_WIDTH = 8
 _OUT_WIDTH = 9
 
@@ -118,9 +120,12 @@ def tool_row(tool: ToolCall, cwd: Optional[str]) -> Row:
 def telling_argument(arguments: Any) -> str:
     """The argument one would name to tell this tool call from another; empty without any."""
     if isinstance(arguments, str):
-        return arguments
+        return _patched(arguments) or arguments
     if not isinstance(arguments, dict):
         return ""
+    patched = _patched(arguments.get("command") or arguments.get("input"))
+    if patched:
+        return patched
     kind = arguments.get("subagent_type") or arguments.get("agent_type")
     if isinstance(kind, str):
         about = arguments.get("description") or arguments.get("prompt")
@@ -131,6 +136,13 @@ def telling_argument(arguments: Any) -> str:
     if found == "pattern" and isinstance(where, str):
         return f"{text} in {where}"
     return text
+
+
+def _patched(value: Any) -> str:
+    """The files of a patch as `apply_patch` takes it; empty for anything else."""
+    if not isinstance(value, str) or not value.lstrip().startswith("*** Begin Patch"):
+        return ""
+    return ", ".join(dict.fromkeys(_PATCHED.findall(value)))
 
 
 def _said(value: Any) -> str:

@@ -44,16 +44,19 @@ class Row:
     """`left` with `facts` at the right edge, the least important first.
 
     A fact is one text or several that say the same, the fullest first; empty ones are left out.
+    Facts leave room for `least` characters of the words.
     """
 
-    def __init__(self, left: Text, facts: Sequence[Fact] = ()) -> None:
-        self.left = left
+    def __init__(
+        self, left: Text, facts: Sequence[Fact] = (), *, least: int = _LEAST_WORDS
+    ) -> None:
+        self.left, self._least = left, least
         choices = ([fact] if isinstance(fact, Text) else list(fact) for fact in facts)
         self.facts = [choice for choice in choices if choice and choice[0].plain.strip()]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         width = options.max_width
-        facts = self._fitting(width - len(_BETWEEN) - min(self.left.cell_len, _LEAST_WORDS))
+        facts = self._fitting(width - len(_BETWEEN) - min(self.left.cell_len, self._least))
         line = self.left.copy()
         if facts.plain:
             line.truncate(width - facts.cell_len - len(_BETWEEN), overflow="ellipsis")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from collections.abc import Collection
 from typing import Any, Optional
 
 # Escape sequences as terminals read them: CSI, the string kinds (OSC, DCS, SOS, PM, APC, ended
@@ -25,6 +26,7 @@ _UNSAFE = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 )
+_SHORT_ID = 8
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _CONTROLS = re.compile(f"[{_UNSAFE}]")
 
@@ -134,3 +136,13 @@ def _local(at_ns: int, zone: Optional[datetime.tzinfo]) -> datetime.datetime:
 def plural(count: int, noun: str) -> str:
     """``1 turn``, ``2 turns``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def telling_length(ids: Collection[str]) -> int:
+    """As much of the ids as tells them apart: those made at the same time may begin alike."""
+    different = set(ids)
+    longest = max(map(len, different), default=_SHORT_ID)
+    for length in range(_SHORT_ID, longest):
+        if len({each[:length] for each in different}) == len(different):
+            return length
+    return longest

@@ -23,6 +23,7 @@ _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9})\d*)?)?\s*(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
+_VERDICT = re.compile(r"(annotations|evaluations)\.(.+)\.(label|score|explanation)", re.DOTALL)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
@@ -32,7 +33,18 @@ def of_span(span: Mapping[str, Any], column: str) -> Any:
         return (span.get("context") or {}).get(column)
     if column.startswith("attributes."):
         return (span.get("attributes") or {}).get(column[len("attributes.") :])
+    parts = verdict_parts(column)
+    if parts is not None:
+        which, name, field = parts
+        named = (each for each in span.get(which) or () if each.get("name") == name)
+        return next((each[field] for each in named if each.get(field) is not None), None)
     return span.get(column)
+
+
+def verdict_parts(column: str) -> Optional[tuple[str, str, str]]:
+    """Which list, whose name and which field ``evaluations.verified.label`` is; None for others."""
+    found = _VERDICT.fullmatch(column)
+    return (found[1], found[2], found[3]) if found else None
 
 
 def compared(value: Any, sign: str, wanted: Literal) -> Optional[bool]:

@@ -36,7 +36,7 @@ from harness_tracing.model import (
     ToolCall,
     Turn,
 )
-from harness_tracing.redact.values import Cleaner, Policy, hidden, texts_in
+from harness_tracing.redact.values import Cleaner, Policy, Seen, hidden, texts_in
 
 __all__ = ["Policy", "redact_message", "redact_session", "redact_step", "redact_turn"]
 
@@ -47,7 +47,8 @@ def redact_turn(turn: Turn, policy: Policy) -> Turn:
     `redactions` of the turn counts the secrets of its header, each step counts its own.
     Redacting twice changes nothing more.
     """
-    cleaner = Cleaner(policy)
+    seen: Seen = {}
+    cleaner = Cleaner(policy, seen)
     asks_model = frozenset(
         s.tool_use_id for s in turn.steps if isinstance(s, Subagent) and s.tool_use_id is not None
     )
@@ -63,14 +64,14 @@ def redact_turn(turn: Turn, policy: Policy) -> Turn:
             commit=turn.repository.commit,
         ),
         gaps=tuple(Gap(gap.what, cleaner.scanned(gap.why) or "") for gap in turn.gaps),
-        steps=tuple(_step(step, policy, asks_model) for step in turn.steps),
+        steps=tuple(_step(step, Cleaner(policy, seen), asks_model) for step in turn.steps),
         redactions=turn.redactions + cleaner.count,
     )
 
 
 def redact_step(step: Step, policy: Policy) -> Step:
     """One step without what `policy` hides; its `redactions` grows by the secrets found."""
-    return _step(step, policy, frozenset())
+    return _step(step, Cleaner(policy), frozenset())
 
 
 def redact_session(session: Session, policy: Policy) -> Session:
@@ -84,8 +85,8 @@ def redact_message(message: Message, policy: Policy) -> Message:
     return Cleaner(policy).message(message)
 
 
-def _step(step: Step, policy: Policy, asks_model: frozenset[str]) -> Step:
-    cleaner = Cleaner(policy)
+def _step(step: Step, cleaner: Cleaner, asks_model: frozenset[str]) -> Step:
+    policy = cleaner.policy
     clean: Step
     if isinstance(step, ModelCall):
         clean = _model_call(step, cleaner)

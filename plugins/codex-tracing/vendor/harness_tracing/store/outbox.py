@@ -427,6 +427,14 @@ class Outbox:
 
 # SQLite uses a partial index only where the query repeats the index's own condition.
 _IS_OPEN = "state IN ('waiting', 'sent', 'dead')"
+WATCHED = (
+    "PRAGMA user_version",
+    "SELECT * FROM backends",
+    "SELECT * FROM destinations",
+    "SELECT destination_key, state, count(*), count(DISTINCT turn_key), max(changed_at_ns)"
+    f" FROM outbox WHERE {_IS_OPEN} GROUP BY 1, 2",
+)
+"""Whatever changes in `Outbox.queues(done=False)` changes in the rows of these."""
 _STATES = {
     **{state: f"'{state}' AND {_IS_OPEN}" for state in ("waiting", "sent", "dead")},
     **{state: f"'{state}'" for state in ("delivered", "dropped")},

@@ -1,7 +1,7 @@
 -- One SQLite file holds every traced session. Tables that are listed, counted and filtered are
 -- narrow; what is only read when somebody looks at one session lies in the tables of bodies.
 -- A body is the JSON of the value in model.py, compressed with zlib when it is large (then its
--- first byte is 0x78 instead of "{"). Times are Unix nanoseconds, NULL means "not known". A
+-- first byte is not "{"). Times are Unix nanoseconds, NULL means "not known". A
 -- version may meet columns and tables that a newer one added: it leaves them alone.
 
 -- What was done to the file since it was made: one row per schema version, written in the
@@ -57,6 +57,12 @@ CREATE TABLE turns (
     repository_branch TEXT,       -- branch at the start of the turn
     repository_commit TEXT,       -- commit at the start of the turn
     prompt_start TEXT,            -- the first characters of the prompt, for lists
+    model_calls INTEGER,          -- how many model calls it has; NULL until it is summarized
+    tools INTEGER,                -- how many tool calls
+    subagents INTEGER,            -- how many sub-agents
+    failures INTEGER,             -- how many of those three failed
+    summarized INTEGER NOT NULL DEFAULT 0, -- 1 when those counts, turn_models and turn_tools hold
+    indexed INTEGER NOT NULL DEFAULT 0,    -- 1 when its texts are in the search index
     UNIQUE (session_key, turn_id)
 );
 -- Finding the turn of a trace.
@@ -65,6 +71,10 @@ CREATE INDEX turns_by_trace ON turns (trace_id);
 CREATE INDEX turns_by_span ON turns (span_id);
 -- The turns a worker has to go on with or to close.
 CREATE INDEX turns_open ON turns (session_key) WHERE final = 0;
+-- Final turns whose counts are not added up, or do not hold any more.
+CREATE INDEX turns_unsummarized ON turns (turn_key) WHERE final = 1 AND summarized = 0;
+-- Final turns that the search index does not have.
+CREATE INDEX turns_unindexed ON turns (turn_key) WHERE final = 1 AND indexed = 0;
 
 -- The whole of a turn without its steps.
 CREATE TABLE turn_bodies (
@@ -95,12 +105,15 @@ CREATE TABLE steps (
     cache_write_1h_tokens INTEGER, -- the part of it that lives for an hour
     reasoning_tokens INTEGER,     -- the part of the output that was thinking
     error_type TEXT,              -- short name of what went wrong
+    indexed INTEGER NOT NULL DEFAULT 0, -- 1 when a late step's texts are in the search index
     UNIQUE (turn_key, step_id)
 );
 -- Finding a step by its span.
 CREATE INDEX steps_by_span ON steps (span_id);
 -- Counting calls, tools and failures of many sessions without reading the steps themselves.
 CREATE INDEX steps_by_kind ON steps (turn_key, kind, status);
+-- Late steps that the search index does not have.
+CREATE INDEX steps_unindexed ON steps (turn_key) WHERE late != 0 AND indexed = 0;
 
 -- The whole of a step.
 CREATE TABLE step_bodies (
@@ -149,3 +162,78 @@ CREATE TABLE outbox (
 -- Finding what is to be sent or read back without looking at what is done.
 CREATE INDEX outbox_open ON outbox (destination_key, state)
     WHERE state IN ('waiting', 'sent', 'dead');
+
+-- What each model did in a turn, added up: one row per turn and model. Only of turns that are
+-- `summarized`; the rest is counted from their steps when it is asked for.
+CREATE TABLE turn_models (
+    turn_key INTEGER NOT NULL REFERENCES turns ON DELETE CASCADE, -- the turn
+    model TEXT NOT NULL,          -- the model; empty when the agent did not tell
+    calls INTEGER NOT NULL,       -- model calls
+    failures INTEGER NOT NULL,    -- those in error
+    unpriced INTEGER NOT NULL,    -- those whose model has no price
+    duration_ns INTEGER,          -- time of the calls whose start and end are known
+    input_tokens INTEGER,         -- all input, cache reads and writes included
+    output_tokens INTEGER,        -- all output, reasoning included
+    cache_read_tokens INTEGER,    -- input read from the provider's cache
+    cache_write_tokens INTEGER,   -- input written to the provider's cache
+    cache_write_1h_tokens INTEGER, -- the part of it that lives for an hour
+    reasoning_tokens INTEGER,     -- the part of the output that was thinking
+    cost_usd REAL,                -- its share of the turn's price
+    PRIMARY KEY (turn_key, model)
+) WITHOUT ROWID;
+
+-- What each tool did in a turn, added up: one row per turn and tool, as turn_models.
+CREATE TABLE turn_tools (
+    turn_key INTEGER NOT NULL REFERENCES turns ON DELETE CASCADE, -- the turn
+    tool TEXT NOT NULL,           -- the tool's name
+    calls INTEGER NOT NULL,       -- tool calls
+    failures INTEGER NOT NULL,    -- those in error
+    denied INTEGER NOT NULL,      -- those that were not allowed
+    duration_ns INTEGER,          -- time of the calls whose start and end are known
+    waited_ns INTEGER,            -- the part of it in which a person was waited for
+    PRIMARY KEY (turn_key, tool)
+) WITHOUT ROWID;
+
+-- A settled step that comes to a summarized turn makes its sums stale. Writers that know of
+-- sums add them up anew in the same transaction; this is for those that do not.
+CREATE TRIGGER late_step_came AFTER INSERT ON steps WHEN NEW.late != 0 BEGIN
+    UPDATE turns SET summarized = 0 WHERE turn_key = NEW.turn_key AND summarized = 1;
+END;
+-- The same for a step that ran on after its turn was final.
+CREATE TRIGGER late_step_settled AFTER UPDATE OF late ON steps WHEN NEW.late != 0 BEGIN
+    UPDATE turns SET summarized = 0 WHERE turn_key = NEW.turn_key AND summarized = 1;
+END;
+
+-- The search index itself, `search`, is made when it is first used, for not every SQLite has
+-- FTS5. It keeps no texts, so it can only forget a turn whose texts are still there. A row here
+-- says that words of deleted turns are in it: 0, that they are to be merged away; a turn's key,
+-- that somebody who does not know of the index deleted the turn, so it has to be made anew.
+CREATE TABLE search_leftovers (
+    turn_key INTEGER PRIMARY KEY -- the deleted turn, or 0
+);
+-- Whoever takes a turn out of the index before deleting it has set `indexed` to 0.
+CREATE TRIGGER indexed_turn_deleted AFTER DELETE ON turns WHEN OLD.indexed = 1 BEGIN
+    INSERT OR IGNORE INTO search_leftovers (turn_key) VALUES (OLD.turn_key);
+END;
+
+-- What people, code and models say of a turn or a step: scores, labels, explanations. Kept apart
+-- from turns, so that a final turn never changes, and by span id, so that it outlives nothing
+-- and waits for nothing. One row per name and identifier: writing again replaces.
+CREATE TABLE annotations (
+    annotation_key INTEGER PRIMARY KEY, -- our number for it
+    session_key INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE, -- its session
+    turn_key INTEGER REFERENCES turns ON DELETE CASCADE, -- its turn; NULL: it is about the whole session
+    span_id TEXT NOT NULL,        -- the span it is about, 16 hex digits; empty: the whole session
+    name TEXT NOT NULL,           -- what was judged, such as verified_before_done
+    annotator_kind TEXT NOT NULL, -- HUMAN, CODE or LLM
+    identifier TEXT NOT NULL,     -- tells apart several of one name on one span; empty when there is one
+    label TEXT,                   -- the verdict in a word
+    score REAL,                   -- the verdict as a number
+    explanation TEXT,             -- why, in words
+    metadata TEXT,                -- JSON object of what else its author knows; NULL when nothing
+    created_at_ns INTEGER NOT NULL, -- when it was first written
+    updated_at_ns INTEGER NOT NULL, -- when it was last replaced
+    UNIQUE (session_key, span_id, name, identifier)
+);
+-- Finding what was said of a turn's spans.
+CREATE INDEX annotations_by_turn ON annotations (turn_key);

@@ -28,6 +28,9 @@ from harness_tracing.worker.session import SessionWork
 from harness_tracing.worker.settings import keep, settings_for
 from harness_tracing.worker.sweep import forsaken
 
+CATCH_UP_S = 1.0
+"""How long a worker may take, once, for what an older version stored."""
+
 
 def live(session: Session, env: Mapping[str, str], presence: Presence, pace: Pace = PACE) -> None:
     """Be the session's worker, unless it has one, until there is nothing left to do.
@@ -93,6 +96,10 @@ def _worker(
         if forsaken(session.home, store, own=session):
             start_sweep(session.home, env)
         keep_retention(settings, store, log, time.time_ns())
+        # What an older version stored; the next worker goes on where this one leaves it.
+        until_s = time.monotonic() + CATCH_UP_S
+        while store.catch_up() and time.monotonic() < until_s:
+            pass
 
     def start(session_id: str) -> None:
         start_worker(Session(session.home, session.agent, session_id), env)

@@ -19,6 +19,7 @@ import msgspec
 from harness_tracing import agents, config
 from harness_tracing.agents.base import Agent
 from harness_tracing.config import JoinTrace, Settings
+from harness_tracing.decoding import decoder_of
 from harness_tracing.destinations import Destination, Target
 from harness_tracing.paths import Home
 from harness_tracing.worker.presence import Session
@@ -118,7 +119,7 @@ def settings_elsewhere(session: Session, env: Mapping[str, str], cwd: Optional[s
 
 def _kept(folder: Path) -> Optional[Kept]:
     with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
-        return msgspec.json.decode((folder / KEPT).read_bytes(), type=Kept)
+        return decoder_of(Kept).decode((folder / KEPT).read_bytes())
     return None
 
 

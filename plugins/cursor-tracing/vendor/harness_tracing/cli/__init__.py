@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Optional
+
+# `quick` is about what is not imported.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Optional
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line (`arguments` default to the process's own) and exit.
 
-    Exits with 0 for ok, 1 for a problem found, 2 for wrong usage.
+    Returns or exits with 0 for ok, 1 for a problem found, 2 for wrong usage.
     """
-    from harness_tracing.cli.app import harness
-    from harness_tracing.cli.edge import Edge
+    from harness_tracing.cli import quick
 
     for stream in (sys.stdout, sys.stderr):
         # Traced text may hold what the terminal's encoding has no sign for.
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+    if quick.answers(sys.argv[1:] if arguments is None else arguments, os.environ):
+        return
+    from harness_tracing.cli.app import harness
+    from harness_tracing.cli.edge import Edge
+
     harness.main(args=arguments, prog_name="harness", obj=Edge(dict(os.environ)))

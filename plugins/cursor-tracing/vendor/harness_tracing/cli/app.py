@@ -7,27 +7,42 @@ from typing import Any, Optional
 
 import click
 
+from harness_tracing.cli.edge import Group
 from harness_tracing.errors import TracerError
 
 _COMMANDS = {
+    "agents": ("harness_tracing.cli.agents", "agents"),
+    "annotate": ("harness_tracing.cli.annotate", "annotate"),
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
+    "completion": ("harness_tracing.cli.completion", "completion"),
+    "config": ("harness_tracing.cli.config", "config_"),
+    "disable": ("harness_tracing.cli.scoping", "disable"),
     "doctor": ("harness_tracing.cli.doctor", "doctor"),
+    "enable": ("harness_tracing.cli.scoping", "enable"),
     "exec": ("harness_tracing.cli.exec", "exec_"),
+    "extra": ("harness_tracing.cli.updating", "extra"),
     "flush": ("harness_tracing.cli.flush", "flush"),
     "hook-command": ("harness_tracing.cli.installation", "hook_command"),
     "import": ("harness_tracing.cli.history", "import_"),
     "install": ("harness_tracing.cli.registration", "install"),
     "outbox": ("harness_tracing.cli.outbox", "outbox"),
+    "plugin-path": ("harness_tracing.cli.plugin_path", "plugin_path"),
     "projects": ("harness_tracing.cli.projects", "projects"),
     "prune": ("harness_tracing.cli.sessions", "prune"),
+    "search": ("harness_tracing.cli.search", "search"),
+    "setup": ("harness_tracing.cli.setup", "setup"),
     "sessions": ("harness_tracing.cli.sessions", "sessions"),
+    "skills": ("harness_tracing.cli.skills", "skills"),
     "spans": ("harness_tracing.cli.spans", "spans"),
+    "stats": ("harness_tracing.cli.stats", "stats"),
     "status": ("harness_tracing.cli.status", "status"),
-    "uninstall": ("harness_tracing.cli.registration", "uninstall"),
+    "tail": ("harness_tracing.cli.tail", "tail"),
+    "uninstall": ("harness_tracing.cli.removal", "uninstall"),
+    "update": ("harness_tracing.cli.updating", "update"),
 }
 
 
-class Harness(click.Group):
+class Harness(Group):
     """The group of all commands, and where errors become one line on stderr."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

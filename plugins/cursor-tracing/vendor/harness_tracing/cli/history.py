@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness_tracing.importer import Imported
 
 MOST_JOBS = 8
+STOPPED = 130  # as a shell tells of Ctrl-C
 _REST = {
     "unchanged": "nothing new",
     "busy": "at work",
@@ -59,24 +60,30 @@ def import_(
 
     What was captured stays as it is, sessions at work are left to their capture, and unchanged
     files are not read again: repeat it as often as you like. Nothing is sent anywhere. Turns
-    that came this way have the gap "hook times". Exits with 1 when a session failed.
+    that came this way have the gap "hook times". Ctrl-C ends it after the sessions at work; the
+    next run goes on. Exits with 1 when a session failed, with 130 when it was stopped.
     """
-    from harness_tracing import agents, importer, worker
+    from harness_tracing import agents, import_pool, importer, worker
 
     home = edge.home
     for message in worker.sweep(home, edge.environ).messages:
         talk(message)
     names = [agent] if agent else agents.names()
     wanted = importer.find(edge.environ, names, since_ns=since, project=project)
-    done = []
-    if wanted:
-        found = importer.import_all(home, edge.environ, wanted, jobs or _cores())
+    done: list[Imported] = []
+    stopped = False
+    try:
         with _progress(len(wanted)) as advance:
-            for each in found:
+            for each in import_pool.import_all(home, edge.environ, wanted, jobs or _cores()):
                 done.append(each)
                 advance()
+    except KeyboardInterrupt:
+        stopped = True
     done.sort(key=lambda each: (each.agent, each.session_id))
-    _tell(done, as_json)
+    _tell(done, stopped, as_json)
+    if stopped:
+        talk("Stopped. What was imported is in the store; the same command goes on from there.")
+        raise SystemExit(STOPPED)
     if any(each.outcome == "failed" for each in done):
         raise SystemExit(1)
 
@@ -85,11 +92,11 @@ def _cores() -> int:
     return min(MOST_JOBS, os.cpu_count() or 1)
 
 
-def _tell(done: Sequence[Imported], as_json: bool) -> None:
+def _tell(done: Sequence[Imported], stopped: bool, as_json: bool) -> None:
     if as_json:
-        print_json(_summary(done))
+        print_json(_summary(done, stopped))
         return
-    if not done:
+    if not done and not stopped:
         talk("No session on disk matches.")
     for name in sorted({each.agent for each in done}):
         talk(_line(name, [each for each in done if each.agent == name]))
@@ -113,11 +120,12 @@ def _line(name: str, done: Sequence[Imported]) -> str:
     return "; ".join([told, *rest]) + "."
 
 
-def _summary(done: Sequence[Imported]) -> dict[str, Any]:
+def _summary(done: Sequence[Imported], stopped: bool) -> dict[str, Any]:
     counts = Counter(each.outcome for each in done)
     return {
         "imported": counts["imported"],
         "turns": sum(each.turns for each in done),
+        "stopped": stopped,
         **{key: counts[key] for key in _REST},  # type: ignore[index]
         "sessions": [
             {

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Optional
+
 import click
 
-from harness_tracing.cli.edge import Edge, pass_edge, print_json, print_table, talk
+from harness_tracing.cli.edge import Edge, Group, pass_edge, print_json, print_table, talk
+from harness_tracing.cli.source import server, source_option
+
+if TYPE_CHECKING:
+    from harness_tracing.store import ProjectRow
 
 
-@click.group()
+@click.group(cls=Group)
 def projects() -> None:
     """List the projects that sessions are filed under."""
 
 
 @projects.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@source_option
 @pass_edge
-def list_projects(edge: Edge, as_json: bool) -> None:
+def list_projects(edge: Edge, as_json: bool, source: Optional[str]) -> None:
     """List projects, the latest active first."""
-    with edge.store() as store:
-        rows = store.projects() if store else []
+    rows = _rows(edge, source)
     if as_json:
         from harness_tracing.observe import report
 
@@ -29,3 +35,13 @@ def list_projects(edge: Edge, as_json: bool) -> None:
         print_table(edge, lambda width: project_table(rows))
     else:
         talk("Nothing has been traced yet.")
+
+
+def _rows(edge: Edge, source: Optional[str]) -> list[ProjectRow]:
+    if source is None:
+        with edge.store() as store:
+            return store.projects() if store else []
+    with server(edge, source) as phoenix:
+        from harness_tracing.observe.remote.load import project_rows
+
+        return project_rows(phoenix)

@@ -18,7 +18,7 @@ class Setting:
 
     `project`: what of it a project's files may decide. `per_agent`: the key may also stand below
     ``agents.<name>``, which then comes first. `unreadable`: what a variable counts as whose value
-    nobody understands; None passes it over.
+    nobody understands; None passes it over. `meaning` is a line of the reference page.
     """
 
     field: str
@@ -29,6 +29,7 @@ class Setting:
     per_agent: bool = False
     in_file: bool = True
     unreadable: Any = None
+    meaning: str = ""
 
 
 Found = Optional[tuple[Any, Origin]]

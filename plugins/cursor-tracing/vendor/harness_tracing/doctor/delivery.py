@@ -13,10 +13,13 @@ from harness_tracing.destinations import Destination
 from harness_tracing.doctor import Finding, Place
 from harness_tracing.observe.deliveries import Delivery, deliveries
 from harness_tracing.observe.text import duration, plural
+from harness_tracing.setup.probe import Checked, ask
 from harness_tracing.store import Store
 
 CONNECT_S = 5.0
 """How long a backend may take until a connection stands."""
+ANSWER_S = 5.0
+"""How long a backend may take to answer."""
 _GIVE = {
     "ax": "set ARIZE_API_KEY and ARIZE_SPACE_ID, or write them into config.yaml",
     "phoenix": "set PHOENIX_ENDPOINT, and PHOENIX_API_KEY where it wants one",
@@ -94,25 +97,30 @@ def _problems(place: Place, row: Delivery) -> Iterator[Finding]:
 
 
 def check_reachable(place: Place) -> Iterator[Finding]:
-    """Whether a connection to each backend comes to stand, TLS included; nothing is sent."""
+    """Whether a connection to each backend comes to stand, TLS included, and the key is taken.
+
+    It is asked with a request that holds no span; in a dry run not even that.
+    """
     found: dict[tuple[str, str, str], Destination] = {}
     for settings in place.settings.values():
         for each in settings.destinations:
             found.setdefault(each.target.account, each)
-    attempts = [_Attempt(destination) for destination in found.values()]
+    asks = not any(settings.dry_run for settings in place.settings.values())
+    attempts = [_Attempt(destination, asks) for destination in found.values()]
     for attempt in attempts:
         attempt.thread.start()
     for attempt in attempts:
         # Looking up a name knows no time limit of its own.
-        attempt.thread.join(2 * CONNECT_S)
-        yield attempt.finding()
+        attempt.thread.join(2 * CONNECT_S + 2 * ANSWER_S)
+        yield from attempt.findings()
 
 
 class _Attempt:
     """A connection to one backend, tried on a thread of its own."""
 
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
+    def __init__(self, destination: Destination, asks: bool) -> None:
+        self._destination, self._asks = destination, asks
+        self._answer: Optional[Checked] = None
         self._problem: Optional[str] = f"no answer within {2 * CONNECT_S:g} s"
         proxy = urlsplit(destination.proxy) if destination.proxy else None
         where = proxy or urlsplit(destination.target.endpoint)
@@ -138,6 +146,8 @@ class _Attempt:
         except (OSError, ValueError) as error:
             self._problem = getattr(error, "strerror", None) or str(error)
         else:
+            if self._asks:
+                self._answer = ask(self._destination, ANSWER_S)
             self._problem = None
 
     def _context(self) -> ssl.SSLContext:
@@ -149,8 +159,16 @@ class _Attempt:
         context.load_verify_locations(cadata=pem)
         return context
 
-    def finding(self) -> Finding:
+    def findings(self) -> Iterator[Finding]:
         """What came of it."""
+        yield self._connected()
+        answer = self._answer
+        if answer is not None:
+            target = self._destination.target
+            remedy = f"is the endpoint right, and the key? {_GIVE[target.kind]}"
+            yield Finding(target.title, answer.ok, answer.message, "" if answer.ok else remedy)
+
+    def _connected(self) -> Finding:
         who = "its proxy" if self._is_proxy else "it"
         where = f"{self._host}:{self._port}"
         title = self._destination.target.title

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
 from harness_tracing.model import Session, Turn, trace_id
+from harness_tracing.store import digest as _digest
+from harness_tracing.store import listing as _listing
+from harness_tracing.store import matching as _matching
 from harness_tracing.store import prune as _prune
 from harness_tracing.store import read as _read
+from harness_tracing.store import recent as _recent
+from harness_tracing.store import search as _search
+from harness_tracing.store import usage as _usage
+from harness_tracing.store import verdicts as _verdicts
 from harness_tracing.store.database import explained, open_database, snapshot, transaction
 from harness_tracing.store.enqueue import enqueue
+from harness_tracing.store.listing import SessionRow
+from harness_tracing.store.matching import TurnRef, Where
 from harness_tracing.store.outbox import Account, Batch, LeasedTurn, Outbox, Queue
 from harness_tracing.store.prune import StoreStats
-from harness_tracing.store.read import ProjectRow, SessionRow, TurnRow
+from harness_tracing.store.read import AgentRow, ProjectRow, TurnRow
+from harness_tracing.store.recent import News, Seen
+from harness_tracing.store.search import Found, TurnChoice
+from harness_tracing.store.terms import Term, parse
+from harness_tracing.store.usage import UsageRow
+from harness_tracing.store.verdicts import Annotation
 from harness_tracing.store.write import (
     OnSettled,
     SessionChange,
@@ -26,19 +42,29 @@ from harness_tracing.store.write import (
 
 __all__ = [
     "Account",
+    "AgentRow",
+    "Annotation",
     "Batch",
+    "Found",
     "LeasedTurn",
+    "News",
     "OnSettled",
     "Outbox",
     "ProjectRow",
     "Queue",
+    "Seen",
     "SessionChange",
     "SessionRow",
     "Settled",
     "Store",
     "StoreStats",
+    "Term",
+    "TurnChoice",
+    "TurnRef",
     "TurnRow",
     "TurnWrite",
+    "UsageRow",
+    "Where",
     "Written",
     "enqueue",
 ]
@@ -84,16 +110,25 @@ class Store:
     ) -> None:
         self.close()
 
-    def write(self, change: SessionChange, on_settled: Optional[OnSettled] = None) -> Written:
+    def write(
+        self,
+        change: SessionChange,
+        on_settled: Optional[OnSettled] = None,
+        *,
+        index: bool = True,
+    ) -> Written:
         """Store a change in one transaction, which `on_settled` is part of.
 
         A final turn keeps its header; only steps it does not have yet, and steps that still
         ran when it became final, are added to it, as late ones. Writing the same twice
         stores it once. Repository facts are those of the first write that has any.
-        `on_settled` is called with each turn the write is about (see `enqueue`).
+        `on_settled` is called with each turn the write is about (see `enqueue`). Without
+        `index` the words of its turns can be searched after `catch_up`.
         """
         with explained(self.path), transaction(self._connection):
-            return write_change(self._connection, change, on_settled)
+            written = write_change(self._connection, change, on_settled)
+            _digest.take_in(self._connection, written, index=index)
+            return written
 
     @property
     def outbox(self) -> Outbox:
@@ -106,18 +141,25 @@ class Store:
         agent: Optional[str] = None,
         project: Optional[str] = None,
         since_ns: Optional[int] = None,
+        until_ns: Optional[int] = None,
+        text: Optional[str] = None,
+        failed: bool = False,
         limit: Optional[int] = None,
     ) -> list[SessionRow]:
-        """Sessions that match and had an event since, the latest active first."""
+        """Sessions that match, the latest active first.
+
+        `since_ns`: with an event since; `until_ns`: begun before; `failed`: with a failure;
+        `text`: with a turn that holds all its words (see terms.parse, which raises FilterError).
+        """
+        terms = parse(text) if text is not None else ()
+        choice = _listing.Choice(agent, project, since_ns, until_ns, terms, failed, limit)
         with explained(self.path), snapshot(self._connection):
-            return _read.session_rows(
-                self._connection, agent=agent, project=project, since_ns=since_ns, limit=limit
-            )
+            return _listing.session_rows(self._connection, choice)
 
     def session(self, session_id: str, agent: Optional[str] = None) -> Optional[SessionRow]:
         """The session of that id or unique beginning of one; StoreError names several."""
         with explained(self.path), snapshot(self._connection):
-            return _read.session_row(self._connection, session_id, agent)
+            return _listing.session_row(self._connection, session_id, agent)
 
     def turns(self, agent: str, session_id: str) -> list[Turn]:
         """The turns of a session in order, with their steps in order of start."""
@@ -170,6 +212,11 @@ class Store:
         with explained(self.path), snapshot(self._connection):
             return _read.project_rows(self._connection)
 
+    def agents(self) -> list[AgentRow]:
+        """All agents that have sessions, by name."""
+        with explained(self.path), snapshot(self._connection):
+            return _read.agent_rows(self._connection)
+
     def open_sessions(self) -> list[Session]:
         """Sessions that have a turn which is not final."""
         with explained(self.path):
@@ -199,3 +246,91 @@ class Store:
         """What the store holds and weighs."""
         with explained(self.path), snapshot(self._connection):
             return _prune.stats(self._connection, self.path)
+
+    def matching_turns(
+        self,
+        *,
+        project: Optional[str] = None,
+        session: Optional[tuple[str, str]] = None,
+        since_ns: Optional[int] = None,
+        until_ns: Optional[int] = None,
+        where: Optional[Where] = None,
+    ) -> list[TurnRef]:
+        """The turns that began in that time and may hold a row as `where` says, latest first.
+
+        `session` is an agent and the id of a session of its. What they hold is not read.
+        """
+        with explained(self.path):
+            return _matching.turns(
+                self._connection,
+                project=project,
+                session=session,
+                since_ns=since_ns,
+                until_ns=until_ns,
+                where=where,
+            )
+
+    def annotate(
+        self, agent: str, session_id: str, annotations: Iterable[Annotation], now_ns: int
+    ) -> None:
+        """Write what was said of a session's spans, replacing what has the same identity."""
+        with explained(self.path), transaction(self._connection):
+            _verdicts.write(self._connection, agent, session_id, annotations, now_ns)
+
+    def annotations(self, agent: str, session_id: str) -> list[Annotation]:
+        """What was said of a session and its spans, the first written first."""
+        with explained(self.path):
+            return _verdicts.read(self._connection, agent, session_id)
+
+    def delete_annotation(
+        self, agent: str, session_id: str, span_id: str, name: str, identifier: str = ""
+    ) -> bool:
+        """Delete what was said under that name; False when there is nothing."""
+        with explained(self.path), transaction(self._connection):
+            return _verdicts.delete(self._connection, agent, session_id, span_id, name, identifier)
+
+    def search(self, query: str, where: TurnChoice, limit: int) -> list[Found]:
+        """The turns that hold all words of the query, the best first (see terms.parse)."""
+        terms = parse(query)
+        with explained(self.path), snapshot(self._connection):
+            return _search.found(self._connection, terms, where, limit)
+
+    def has_search_index(self) -> bool:
+        """Whether this Python can use an index; searches read every turn without."""
+        with explained(self.path):
+            return _search.is_possible(self._connection)
+
+    def usage(
+        self, by: Sequence[str], where: TurnChoice, zone: Optional[tzinfo] = None
+    ) -> list[UsageRow]:
+        """What turns did and cost, in groups `by` day, project, agent and model or tool.
+
+        Days are those of `zone`, None: the user's.
+        """
+        with explained(self.path), snapshot(self._connection):
+            return _usage.rows(self._connection, by, where, zone)
+
+    def backlog(self) -> int:
+        """How many turns are not in the index, or not added up: an older version wrote them."""
+        with explained(self.path):
+            return _digest.backlog(self._connection)
+
+    def catch_up(self) -> int:
+        """Work some turns of the backlog off; returns how many. Others can write in between."""
+        with explained(self.path):
+            return _digest.catch_up(self._connection)
+
+    def seen_by_now(self) -> Seen:
+        """All that is stored now, as seen: see `news`."""
+        with explained(self.path), snapshot(self._connection):
+            return _recent.seen_by_now(self._connection)
+
+    def news(self, seen: Seen) -> tuple[list[News], Seen]:
+        """Turns that began or ended and steps that were done since, and what is seen now."""
+        with explained(self.path), snapshot(self._connection):
+            return _recent.news(self._connection, seen)
+
+    def data_version(self) -> int:
+        """A number that changes whenever another connection has written."""
+        with explained(self.path):
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from harness_tracing.decoding import decoder_of
 from harness_tracing.destinations import Target
 from harness_tracing.store import codec
 from harness_tracing.store.write import UNSETTLED, Settled
@@ -169,4 +170,4 @@ def _on_conflict(again: bool) -> str:
 
 
 def target_of(settings: str) -> Target:
-    return msgspec.json.decode(settings.encode(), type=Target)
+    return decoder_of(Target).decode(settings)

@@ -19,6 +19,7 @@ import msgspec
 from harness_tracing import agents, spool
 from harness_tracing.agents.base import Agent, Changes, HookEvent, Item, Reader, TurnChange
 from harness_tracing.config import Settings
+from harness_tracing.decoding import decoder_of
 from harness_tracing.follow import Follower, Position
 from harness_tracing.model import Gap, Message, Repository
 from harness_tracing.model import Session as StoredSession
@@ -119,7 +120,7 @@ class SessionWork:
         raw = self.store.reader_state(self.agent.name, self.session_id)
         if raw is not None:
             with suppress(msgspec.DecodeError, msgspec.ValidationError):
-                saved = msgspec.json.decode(raw, type=Saved)
+                saved = decoder_of(Saved).decode(raw)
         if saved is not None:
             self._follower = Follower(dict(saved.positions))
             self._steady.not_before(saved.now_ns)
@@ -212,7 +213,7 @@ class SessionWork:
         self._sign_ns = max(self._sign_ns, file.at_ns)
         self._note_process(event)
         if self.settings.verbose:
-            self.log.info("%s at %d", event.name, event.at_ns)
+            self.log.info("session %s: %s", self.session_id, event.name)
         return event
 
     def _feed(self, items: list[Item]) -> None:

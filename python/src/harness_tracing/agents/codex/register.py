@@ -41,6 +41,15 @@ def registration(machine: Machine, title: str, events: tuple[Event, ...]) -> Hoo
     )
 
 
+def plugins(machine: Machine) -> tuple[str, ...]:
+    """The names under which the user has our plugin enabled."""
+    try:
+        config = codex_home(machine.environ, machine.user_home) / "config.toml"
+        return tuple(_PLUGIN.findall(config.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return ()
+
+
 def _undo(path: Path) -> str:
     return f"CODEX_HOME={shlex.quote(str(path.parent))} harness uninstall codex"
 

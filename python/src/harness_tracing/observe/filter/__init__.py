@@ -13,10 +13,10 @@ is kept only when the whole expression is true.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from harness_tracing.observe.filter.known import COLUMNS, unfamiliar
-from harness_tracing.observe.filter.nodes import Span, columns, truth
+from harness_tracing.observe.filter.nodes import Span, columns, demanded, truth
 from harness_tracing.observe.filter.parse import parsed
 
 if TYPE_CHECKING:
@@ -46,6 +46,15 @@ class Filter:
         from harness_tracing.observe.filter.where import where
 
         return where(self._tree, shape)
+
+    def demands(self, column: str) -> Optional[str]:
+        """The one text that the column has in every span that matches; None: there is none."""
+        return demanded(self._tree, column)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that it asks for."""
+        return frozenset(columns(self._tree))
 
     @property
     def warnings(self) -> list[str]:

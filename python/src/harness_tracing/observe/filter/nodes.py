@@ -117,3 +117,15 @@ def columns(node: Node) -> set[str]:
     if isinstance(node, (All, Some)):
         return {name for part in node.parts for name in columns(part)}
     return {node.column}
+
+
+def demanded(node: Node, column: str) -> Optional[str]:
+    """The text that the column has wherever the tree is true; None: not one text alone."""
+    if isinstance(node, All):
+        found = (demanded(part, column) for part in node.parts)
+        return next((text for text in found if text is not None), None)
+    if isinstance(node, Some) and len(node.parts) == 1:
+        return demanded(node.parts[0], column)
+    if not isinstance(node, Compare) or node.column != column or node.sign != "=":
+        return None
+    return node.wanted if isinstance(node.wanted, str) else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, Optional
 
 from harness_tracing import activity
-from harness_tracing.activity import Command, Edit, Gate, Verification
+from harness_tracing.activity import Command, Edit, Gate, TurnActivity, Verification
 from harness_tracing.model import ModelCall, Subagent, ToolCall, Turn
 from harness_tracing.observe.labels import telling_argument
 from harness_tracing.observe.summary import spending
@@ -32,6 +32,12 @@ class ToolLine:
     what: str
     agent: Optional[str] = None
 
+    @property
+    def background(self) -> bool:
+        """Whether it was asked to go on in the background."""
+        asked = self.tool.input
+        return isinstance(asked, Mapping) and asked.get("run_in_background") is True
+
 
 @dataclass(frozen=True)
 class Changed:
@@ -43,7 +49,7 @@ class Changed:
     path: Optional[str]
     is_code: bool
     verified_by: tuple[tuple[int, str], ...] = ()
-    """Number and command of each check that passed after it."""
+    """Number and command of the first checks that passed after it, and of the first gate."""
 
 
 @dataclass(frozen=True)
@@ -123,18 +129,20 @@ def summary_of(
     `given_gate` is the project's gate where somebody says so, `on_disk` the text of the files
     in its folder that may declare it (see activity.GATE_FILES).
     """
-    calls = [(turn, call) for turn in turns for call in activity.tool_calls(turn)]
-    numbers = {id(call): place for place, (_, call) in enumerate(calls, start=1)}
-    gate = activity.gate_of(turns, given=given_gate, on_disk=on_disk)
+    read = activity.activities_of(turns)
+    calls = [call for each in read for call in each.calls]
+    numbers = {id(call): place for place, call in enumerate(calls, start=1)}
+    gate = activity.gate_of(read, given=given_gate, on_disk=on_disk)
+    root = next((turn.cwd for turn in turns if turn.cwd), None)
     context = spending.context(turns)
     return Summary(
-        turns=tuple(_turn(turn, gate) for turn in turns),
+        turns=tuple(_turn(each, gate, root) for each in read),
         tools=tuple(line for turn in turns for line in _tools(turn, numbers)),
-        changes=tuple(_changes(turns, gate, numbers)),
-        checks=tuple(_checks(turns, gate, numbers)),
-        files=_files(turns, numbers),
+        changes=tuple(_changes(read, gate, numbers)),
+        checks=tuple(_checks(read, gate, root, numbers)),
+        files=_files(read, numbers),
         gate=gate,
-        verification=activity.verification_of(turns, gate),
+        verification=activity.verification_of(read, gate),
         numbers=numbers,
         models=tuple(spending.by_model(turns, table)),
         agents=tuple(spending.by_agent(turns, table)),
@@ -146,23 +154,17 @@ def summary_of(
     )
 
 
-def _turn(turn: Turn, gate: Optional[Gate]) -> TurnFacts:
-    found = activity.verification_of([turn], gate)
+def _turn(read: TurnActivity, gate: Optional[Gate], root: Optional[str]) -> TurnFacts:
+    found = activity.verification_of([read], gate, root)
     told = found.verdict != "nothing_edited"
-    return TurnFacts(turn.number, turn, found if told else None)
+    return TurnFacts(read.turn.number, read.turn, found if told else None)
 
 
 def _tools(turn: Turn, numbers: Mapping[int, int]) -> Iterable[ToolLine]:
     agents = {step.agent_id: step.type for step in turn.steps if isinstance(step, Subagent)}
-    patched: dict[int, list[str]] = {}
-    for edit in activity.edits_of(turn):
-        if edit.by is None and edit.path is not None:
-            patched.setdefault(id(edit.tool), []).append(seen_from(edit.path, turn.cwd))
     for call in activity.tool_calls(turn):
         agent = None if call.agent_id is None else agents.get(call.agent_id) or call.agent_id[:8]
         what = seen_from(telling_argument(call.input), turn.cwd)
-        if what.startswith("*** Begin Patch") and id(call) in patched:
-            what = ", ".join(patched[id(call)])
         yield ToolLine(numbers[id(call)], turn.number, call, what, agent)
 
 
@@ -173,46 +175,42 @@ def seen_from(path: str, folder: Optional[str]) -> str:
 
 
 def _changes(
-    turns: Sequence[Turn], gate: Optional[Gate], numbers: Mapping[int, int]
+    turns: Sequence[TurnActivity], gate: Optional[Gate], numbers: Mapping[int, int]
 ) -> Iterable[Changed]:
-    passed = {
-        (id(edit.tool), edit.place, edit.path): checks
-        for edit, checks in activity.verified_by(turns, gate)
-    }
-    for turn in turns:
-        for edit in activity.edits_of(turn):
-            checks = passed.get((id(edit.tool), edit.place, edit.path), [])
-            named = dict.fromkeys((numbers[id(check.tool)], check.text) for check in checks)
-            path = None if edit.path is None else seen_from(edit.path, turn.cwd)
-            yield Changed(
-                numbers[id(edit.tool)],
-                turn.number,
-                edit,
-                path,
-                edit.is_code(turn.cwd),
-                tuple(named),
-            )
+    passed = {id(edit): checks for edit, checks in activity.verified_by(turns, gate)}
+    for each in turns:
+        folder = each.turn.cwd
+        for edit in each.edits:
+            named = [(numbers[id(check.tool)], check.text) for check in passed.get(id(edit), [])]
+            path = None if edit.path is None else seen_from(edit.path, folder)
+            number, code = numbers[id(edit.tool)], id(edit) in passed
+            yield Changed(number, each.turn.number, edit, path, code, tuple(named))
 
 
 def _checks(
-    turns: Sequence[Turn], gate: Optional[Gate], numbers: Mapping[int, int]
+    turns: Sequence[TurnActivity],
+    gate: Optional[Gate],
+    root: Optional[str],
+    numbers: Mapping[int, int],
 ) -> Iterable[Checked]:
-    for turn in turns:
-        for command in activity.commands_of(turn):
-            runs = activity.runs_gate(command, gate, turn.cwd) if gate else None
+    for each in turns:
+        for command in each.commands:
+            runs = activity.runs_gate(command, gate, root) if gate else None
             if command.check is not None or runs is not None:
-                yield Checked(numbers[id(command.tool)], turn.number, command, runs == "whole")
+                number = numbers[id(command.tool)]
+                yield Checked(number, each.turn.number, command, runs == "whole")
 
 
-def _files(turns: Sequence[Turn], numbers: Mapping[int, int]) -> tuple[FileFacts, ...]:
+def _files(turns: Sequence[TurnActivity], numbers: Mapping[int, int]) -> tuple[FileFacts, ...]:
     read: dict[str, list[int]] = {}
     edited: dict[str, list[int]] = {}
-    for turn in turns:
-        for path, call in activity.reads_of(turn):
-            read.setdefault(_shown(path, turn.cwd), []).append(numbers[id(call)])
-        for edit in activity.edits_of(turn):
+    for each in turns:
+        folder = each.turn.cwd
+        for path, call in each.reads:
+            read.setdefault(_shown(path, folder), []).append(numbers[id(call)])
+        for edit in each.edits:
             if edit.path is not None:
-                edited.setdefault(_shown(edit.path, turn.cwd), []).append(numbers[id(edit.tool)])
+                edited.setdefault(_shown(edit.path, folder), []).append(numbers[id(edit.tool)])
     return tuple(
         FileFacts(path, _unique(read.get(path, ())), _unique(edited.get(path, ())))
         for path in dict.fromkeys([*read, *edited])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
-from typing import Optional
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Optional
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -16,6 +16,9 @@ from harness_tracing.observe.rows import Row, column, sentence, words
 from harness_tracing.observe.summary.facts import Changed, Checked, Summary, ToolLine
 from harness_tracing.observe.summary.spending import ContextPoint, Spent
 from harness_tracing.observe.text import clock, duration, money, plural, tokens
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
 
 VERDICTS = {
     "verified": ("verified", "green"),
@@ -96,7 +99,8 @@ def _tool(line: ToolLine, width: int, zone: Zone) -> Row:
     agent = words(f"({line.agent})" if line.agent else "", QUIET)
     known = tool.started_at_ns is not None and tool.ended_at_ns is not None
     took = duration(tool.ended_at_ns - tool.started_at_ns) if known else "–"  # type: ignore[operator]
-    facts = [Text(f"waited {duration(tool.waited_ns)}", CAREFUL)] if tool.waited_ns else []
+    facts = [Text("in the background", QUIET)] if line.background else []
+    facts += [Text(f"waited {duration(tool.waited_ns)}", CAREFUL)] if tool.waited_ns else []
     facts += [Text(tool.status, style), column(took, 8)]
     return Row(
         sentence(number, Text(at or "        ", QUIET), agent, name, words(line.what)), facts
@@ -153,30 +157,60 @@ def _spent(summary: Summary) -> list[RenderableType]:
     ):
         if len(rows) >= least:
             lines.append(_spent_table(title, rows))
-    return lines
+    return lines or [Text("  not known: the agent did not tell", QUIET)]
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=False)
-    table.add_column("  " + columns[0], no_wrap=True, overflow="ellipsis", max_width=38)
-    for name in columns[1:]:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+class _Fitting:
+    """A table of rows of texts without empty columns; a narrow output gets fewer columns.
+
+    `dispensable` columns go in that order until the rest fits.
+    """
+
+    def __init__(self, columns: Sequence[str], dispensable: Sequence[str]) -> None:
+        self.columns, self.dispensable = tuple(columns), tuple(dispensable)
+        self.rows: list[tuple[str, ...]] = []
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        cells = {name: [row[place] for row in self.rows] for place, name in enumerate(self.columns)}
+        kept = {name: column for name, column in cells.items() if any(column)}
+        for name in self.dispensable:
+            if self._width(kept) > options.max_width:
+                kept.pop(name, None)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        for place, name in enumerate(kept):
+            shown = name if place else "  " + name
+            table.add_column(
+                shown, justify="right" if place else "left", no_wrap=True, overflow="ellipsis"
+            )
+        first = self.columns[0]
+        for row in zip(*kept.values()):
+            texts = [words(cell) for cell in row]
+            table.add_row(Text("  ") + texts[0] if first in kept else texts[0], *texts[1:])
+        yield table
+
+    @staticmethod
+    def _width(columns: Mapping[str, Sequence[str]]) -> int:
+        widths = (max(map(len, (name, *column))) for name, column in columns.items())
+        return sum(width + 2 for width in widths) + 2
 
 
-def _spent_table(title: str, rows: Sequence[Spent]) -> Table:
-    table = _table(title, "calls", "tokens in", "cached", "out", "cost", "time")
+def _spent_table(title: str, rows: Sequence[Spent]) -> RenderableType:
+    columns = (title, "calls", "tokens in", "cached", "out", "cost", "time")
+    table = _Fitting(columns, dispensable=("time", "cached", "calls", "out"))
     for row in rows:
         cost = "no price" if row.cost_usd is None else money(row.cost_usd)
         known = row.usage.total_tokens is not None
-        table.add_row(
-            Text("  ") + words(row.name),
-            str(row.calls),
-            tokens(row.usage.input_tokens),
-            tokens(row.usage.cache_read_tokens),
-            tokens(row.usage.output_tokens),
-            cost + ("+" if row.unpriced and row.cost_usd is not None else "") if known else "?",
-            duration(row.time_ns),
+        cost += "+" if row.unpriced and row.cost_usd is not None else ""
+        table.rows.append(
+            (
+                row.name,
+                str(row.calls) if row.calls else "",
+                tokens(row.usage.input_tokens),
+                tokens(row.usage.cache_read_tokens),
+                tokens(row.usage.output_tokens),
+                cost if known and row.calls else "",
+                duration(row.time_ns),
+            )
         )
     return table
 
@@ -197,13 +231,14 @@ def _times(summary: Summary) -> list[RenderableType]:
     if times.between_ns:
         lines.append(Text(f"  {duration(times.between_ns)} between turns", QUIET))
     if summary.tools_spent:
-        table = _table("tool", "calls", "failed", "time", "waited", "context grew")
+        columns = ("tool", "calls", "failed", "time", "waited", "context grew")
+        table = _Fitting(columns, dispensable=("waited", "failed", "calls"))
         for row in summary.tools_spent:
             grew = "" if row.grew_tokens is None else f"{row.grew_tokens:+d}"
             waited = duration(row.waited_ns) if row.waited_ns else ""
             failed = str(row.failed) if row.failed else ""
-            name = Text("  ") + words(row.name)
-            table.add_row(name, str(row.calls), failed, duration(row.time_ns), waited, grew)
+            took = duration(row.time_ns)
+            table.rows.append((row.name, str(row.calls), failed, took, waited, grew))
         lines.append(table)
     return lines
 

@@ -13,8 +13,8 @@ import msgspec
 
 from harness_tracing.activity import Verification
 from harness_tracing.activity.tools import exit_code
-from harness_tracing.observe.summary.facts import Changed, Checked, Summary, ToolLine
-from harness_tracing.observe.summary.spending import Spent
+from harness_tracing.observe.summary.facts import Changed, Checked, Summary, ToolLine, Wait
+from harness_tracing.observe.summary.spending import Spent, ToolSpent
 from harness_tracing.spans.json_form import iso_time
 
 Report = dict[str, Any]
@@ -43,29 +43,31 @@ def of_summary(summary: Summary) -> Report:
         "files": [msgspec.to_builtins(file) for file in summary.files],
         "models": [_spent(row, "model") for row in summary.models],
         "agents": [_spent(row, "agent") for row in summary.agents],
-        "tools": [
-            {
-                "tool": row.name,
-                "calls": row.calls,
-                "failed": row.failed,
-                "duration_ms": row.time_ns / 1e6,
-                "waited_ms": row.waited_ns / 1e6,
-                "context_grew_tokens": row.grew_tokens,
-            }
-            for row in summary.tools_spent
-        ],
+        "tools": [_of_tool(row) for row in summary.tools_spent],
         "time": {name.replace("_ns", "_ms"): value / 1e6 for name, value in times.items()},
         "context": [msgspec.to_builtins(point) for point in summary.context],
-        "longest": [
-            {
-                "kind": wait.kind,
-                "what": wait.what,
-                "turn": wait.turn,
-                "number": wait.number,
-                "duration_ms": wait.duration_ns / 1e6,
-            }
-            for wait in summary.waits
-        ],
+        "longest": [_wait(wait) for wait in summary.waits],
+    }
+
+
+def _of_tool(row: ToolSpent) -> Report:
+    return {
+        "tool": row.name,
+        "calls": row.calls,
+        "failed": row.failed,
+        "duration_ms": None if row.time_ns is None else row.time_ns / 1e6,
+        "waited_ms": row.waited_ns / 1e6,
+        "context_grew_tokens": row.grew_tokens,
+    }
+
+
+def _wait(wait: Wait) -> Report:
+    return {
+        "kind": wait.kind,
+        "what": wait.what,
+        "turn": wait.turn,
+        "number": wait.number,
+        "duration_ms": wait.duration_ns / 1e6,
     }
 
 
@@ -101,6 +103,7 @@ def _tool(line: ToolLine) -> Report:
         "name": tool.name,
         "agent": line.agent,
         "what": line.what,
+        "background": line.background,
         "status": tool.status,
         "exit_code": exit_code(tool),
         "started_at": None if start is None else iso_time(start),

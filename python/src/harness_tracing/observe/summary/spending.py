@@ -8,6 +8,7 @@ from typing import Optional
 
 from harness_tracing.activity import tool_calls
 from harness_tracing.model import ModelCall, Subagent, ToolCall, Turn, Usage
+from harness_tracing.observe.text import telling_length
 from harness_tracing.prices import Priced, PriceTable, price
 
 Interval = tuple[int, int]
@@ -33,14 +34,16 @@ class Spent:
 
 @dataclass(frozen=True)
 class ToolSpent:
-    """The calls of one tool. `grew_tokens` is by how much the context grew from call to call of
-    the model where nothing but this tool ran in between; None where that never was so.
+    """The calls of one tool. `time_ns` is without waiting for a person.
+
+    `grew_tokens` is by how much the context grew from call to call of the model where nothing but
+    this tool ran in between; None where that never was so.
     """
 
     name: str
     calls: int = 0
     failed: int = 0
-    time_ns: int = 0
+    time_ns: Optional[int] = None
     waited_ns: int = 0
     grew_tokens: Optional[int] = None
 
@@ -86,11 +89,12 @@ def by_agent(turns: Sequence[Turn], table: PriceTable) -> list[Spent]:
     """The calls of the main agent and of each sub-agent, the most expensive first."""
     agents = (step for turn in turns for step in turn.steps if isinstance(step, Subagent))
     types = {agent.agent_id: agent.type or "agent" for agent in agents}
+    length = telling_length({call.agent_id for call in _calls(turns) if call.agent_id})
 
     def name(call: ModelCall) -> str:
         if call.agent_id is None:
             return "compaction" if call.kind == "compaction" else MAIN
-        return f"{types.get(call.agent_id, 'agent')} {call.agent_id[:8]}"
+        return f"{types.get(call.agent_id, 'agent')} {call.agent_id[:length]}"
 
     return _spent(turns, table, name)
 
@@ -154,10 +158,14 @@ def by_tool(turns: Sequence[Turn], context: Sequence[ContextPoint]) -> list[Tool
         if len(set(point.after)) == 1 and point.grew is not None and not point.compacted:
             grown[point.after[0]] = grown.get(point.after[0], 0) + point.grew
     rows = [
-        replace(row, time_ns=_length(_union(times[name])), grew_tokens=grown.get(name))
+        replace(
+            row,
+            time_ns=_length(_union(times[name])) if times[name] else None,
+            grew_tokens=grown.get(name),
+        )
         for name, row in found.items()
     ]
-    return sorted(rows, key=lambda row: (-row.time_ns, -row.calls, row.name))
+    return sorted(rows, key=lambda row: (-(row.time_ns or 0), -row.calls, row.name))
 
 
 def times(turns: Sequence[Turn]) -> Times:

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Optional
 
+from harness_tracing.agents.base import SettingsFile
+
 _log = logging.getLogger(__name__)
 
 # A settings file is some kilobytes; what is larger is no settings file.
@@ -38,6 +40,21 @@ def settings_env(
         for name in ("settings.json", "settings.local.json"):
             project.update(_env_block(Path(project_dir, ".claude", name)) or {})
     return user or {}, project
+
+
+def settings_files(
+    user_home: str, config_dir: Optional[str], project_dir: Optional[str]
+) -> tuple[SettingsFile, ...]:
+    """The files that `settings_env` reads, whether they are there or not; what wins comes last."""
+    folder = Path(config_dir) if config_dir else Path(user_home, ".claude")
+    user = SettingsFile(folder / "settings.json", "env block")
+    if not project_dir or _same_folder(project_dir, user_home):
+        return (user,)
+    names = ("settings.json", "settings.local.json")
+    return (
+        user,
+        *(SettingsFile(Path(project_dir, ".claude", n), "env block", True) for n in names),
+    )
 
 
 def _same_folder(a: str, b: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from pathlib import Path
+from typing import Any, Optional
 
 from harness_tracing.agents.base import (
     Agent,
@@ -12,6 +13,8 @@ from harness_tracing.agents.base import (
     Machine,
     Reader,
     Registration,
+    SettingsFile,
+    Trusted,
 )
 
 
@@ -29,6 +32,13 @@ def _settings_env(
     return settings_env(env), {}
 
 
+def _settings_files(env: Mapping[str, str], project_dir: Optional[str]) -> tuple[SettingsFile, ...]:
+    from harness_tracing.agents.codex.settings import settings_path
+
+    path = settings_path(env)
+    return () if path is None else (SettingsFile(path, "exports"),)
+
+
 def _registration(machine: Machine) -> Registration:
     from harness_tracing.agents.codex.register import registration
 
@@ -36,17 +46,46 @@ def _registration(machine: Machine) -> Registration:
 
 
 def _hint(machine: Machine) -> tuple[str, ...]:
+    found = _trust(machine)
+    return (f"Codex: {found.state}. {found.advice}".strip(),)
+
+
+def _trust(machine: Machine) -> Trusted:
     from harness_tracing.agents.codex.register import codex_home
     from harness_tracing.agents.codex.trust import trust
 
     found = trust(codex_home(machine.environ, machine.user_home))
-    return (f"Codex: {found.state}. {found.advice}".strip(),)
+    return Trusted(found.state == "trusted", found.state, found.advice)
+
+
+def _plugins(machine: Machine) -> tuple[str, ...]:
+    from harness_tracing.agents.codex.register import plugins
+
+    return plugins(machine)
+
+
+def _payload_problem(event: str, payload: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.codex.schemas import payload_problem
+
+    return payload_problem(event, payload)
+
+
+def _line_problem(line: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.codex.schemas import line_problem
+
+    return line_problem(line)
 
 
 def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
     from harness_tracing.agents.codex.history import sessions
 
     return sessions(env, since_ns)
+
+
+def _skills(environ: Mapping[str, str], user_home: Path) -> Path:
+    from harness_tracing.agents.codex.register import codex_home
+
+    return codex_home(environ, user_home) / "skills"
 
 
 AGENT = Agent(
@@ -75,13 +114,23 @@ AGENT = Agent(
     supported_versions="0.169 (rollouts: 0.80)",
     reader=_reader,
     settings_env=_settings_env,
+    settings_files=_settings_files,
     session_key="session_id",
     own_shell=True,
     registration=_registration,
     hint=_hint,
+    plugins=_plugins,
+    trust=_trust,
+    one_project=(
+        "Codex gives its hooks nothing from a project's folder. To trace one project alone:"
+        " harness disable codex, and start it there as `ARIZE_TRACE_ENABLED=true codex`"
+    ),
+    payload_problem=_payload_problem,
+    line_problem=_line_problem,
     history=_history,
     program="codex",
     folder=".codex",
+    skills=_skills,
     learned_on="0.169.0",
     docs={
         "read from": "hooks, rollout",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from pathlib import Path
+from typing import Any, Optional
 
 from harness_tracing.agents.base import (
     Agent,
@@ -12,6 +13,7 @@ from harness_tracing.agents.base import (
     Machine,
     Reader,
     Registration,
+    SettingsFile,
 )
 
 
@@ -30,16 +32,52 @@ def _settings_env(
     return settings_env(user_home, project_dir)
 
 
+def _settings_files(env: Mapping[str, str], project_dir: Optional[str]) -> tuple[SettingsFile, ...]:
+    from harness_tracing.agents.claude_code.settings import settings_files
+
+    user_home = env.get("HOME") or env.get("USERPROFILE") or ""
+    return settings_files(user_home, env.get("CLAUDE_CONFIG_DIR"), project_dir)
+
+
 def _registration(machine: Machine) -> Registration:
     from harness_tracing.agents.claude_code.register import registration
 
     return registration(machine, AGENT.title, AGENT.events)
 
 
+def _plugins(machine: Machine) -> tuple[str, ...]:
+    from harness_tracing.agents.claude_code.register import plugins
+
+    return plugins(machine)
+
+
+def _others(machine: Machine) -> tuple[str, ...]:
+    from harness_tracing.agents.claude_code.register import other_plugins
+
+    return other_plugins(machine)
+
+
+def _payload_problem(event: str, payload: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.claude_code.schemas import payload_problem
+
+    return payload_problem(event, payload)
+
+
+def _line_problem(line: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.claude_code.schemas import line_problem
+
+    return line_problem(line)
+
+
 def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
     from harness_tracing.agents.claude_code.history import sessions
 
     return sessions(env, since_ns)
+
+
+def _skills(environ: Mapping[str, str], user_home: Path) -> Path:
+    named = environ.get("CLAUDE_CONFIG_DIR")
+    return (Path(named).absolute() if named else user_home / ".claude") / "skills"
 
 
 AGENT = Agent(
@@ -74,10 +112,17 @@ AGENT = Agent(
     supported_versions="2.1",
     reader=_reader,
     settings_env=_settings_env,
+    settings_files=_settings_files,
     registration=_registration,
+    plugins=_plugins,
+    others=_others,
+    over_shell=True,
+    payload_problem=_payload_problem,
+    line_problem=_line_problem,
     history=_history,
     program="claude",
     folder=".claude",
+    skills=_skills,
     learned_on="2.1.330",
     docs={
         "read from": "hooks, transcript",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from pathlib import Path
+from typing import Any, Optional
 
 from harness_tracing.agents.base import Agent, HistorySession, Machine, Reader, Registration
 from harness_tracing.agents.cursor.events import EVENTS, TAB_EVENTS
@@ -28,10 +29,26 @@ def _registration(machine: Machine) -> Registration:
     return registration(machine, AGENT.title, AGENT.events)
 
 
+def _payload_problem(event: str, payload: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.cursor.schemas import payload_problem
+
+    return payload_problem(event, payload)
+
+
+def _line_problem(line: Mapping[str, Any]) -> Optional[str]:
+    from harness_tracing.agents.cursor.schemas import line_problem
+
+    return line_problem(line)
+
+
 def _history(env: Mapping[str, str], since_ns: Optional[int]) -> Iterable[HistorySession]:
     from harness_tracing.agents.cursor.history import sessions
 
     return sessions(env, since_ns)
+
+
+def _skills(environ: Mapping[str, str], user_home: Path) -> Path:
+    return user_home / ".cursor" / "skills"
 
 
 AGENT = Agent(
@@ -50,10 +67,17 @@ AGENT = Agent(
     session_key="conversation_id",
     own_shell=True,
     registration=_registration,
+    one_project=(
+        "Cursor has no settings of a project for hooks. To trace one project alone, register them"
+        " there: harness uninstall cursor, then harness install cursor --project DIR"
+    ),
+    payload_problem=_payload_problem,
+    line_problem=_line_problem,
     version_command=("cursor", "--version"),
     history=_history,
     program="cursor",
     folder=".cursor",
+    skills=_skills,
     learned_on="2.7 (IDE), SDK 1.0.32",
     takes=("project", "tab_edits"),
     optional_events=TAB_EVENTS,
