@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Optional
 
-from harness_tracing.activity import (
-    Command,
-    Edit,
-    Gate,
-    commands_of,
-    edits_of,
-    reads_of,
-    tool_calls,
-    unseen_of,
-)
+from harness_tracing.activity import Command, Edit, Gate, activity_of
+from harness_tracing.activity.reading import TurnActivity
 from harness_tracing.activity.tools import is_hidden
 from harness_tracing.model import Moment, ToolCall, Turn
 
@@ -28,34 +20,39 @@ class Seen:
     gate: Optional[Gate] = None
 
     @cached_property
+    def did(self) -> TurnActivity:
+        """What the agent did in it, sub-agents included."""
+        return activity_of(self.turn)
+
+    @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls in order of start, sub-agents' too."""
-        return tuple(tool_calls(self.turn))
+        """The tool calls in order of start."""
+        return self.did.calls
 
     @cached_property
     def place(self) -> dict[str, int]:
         """Where each tool call stands among them, by its id."""
         return {call.tool_use_id: place for place, call in enumerate(self.calls)}
 
-    @cached_property
+    @property
     def commands(self) -> tuple[Command, ...]:
         """The commands that were executed, or tried."""
-        return commands_of(self.turn)
+        return self.did.commands
 
-    @cached_property
+    @property
     def edits(self) -> tuple[Edit, ...]:
         """The changes to files."""
-        return edits_of(self.turn)
+        return self.did.edits
 
-    @cached_property
+    @property
     def reads(self) -> tuple[tuple[str, ToolCall], ...]:
         """The files that were read, each with the call that did."""
-        return reads_of(self.turn)
+        return self.did.reads
 
-    @cached_property
+    @property
     def unseen(self) -> tuple[ToolCall, ...]:
         """Shell calls whose command line is hidden or was not recorded."""
-        return unseen_of(self.turn)
+        return self.did.unseen
 
     @cached_property
     def compactions(self) -> tuple[Moment, ...]:

@@ -22,7 +22,7 @@ class VerifiedBeforeDone:
         """The verdict on one turn; None for a turn that edited nothing or did not complete."""
         if seen.turn.status != "completed":
             return None
-        told = verification_of([seen.turn], seen.gate)
+        told = verification_of([seen.did], seen.gate)
         if told.verdict == "nothing_edited":
             return None
         if told.verdict in ("no_gate", "cannot_tell"):
