@@ -35,7 +35,7 @@ class Extra:
 
 
 EXTRAS = {
-    "phoenix": Extra("reads a Phoenix server back", ("phoenix.client",)),
+    "phoenix": Extra("reads a Phoenix server back", ("phoenix.client",), (3, 10)),
     "plot": Extra("draws charts", ("matplotlib",)),
 }
 
