@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import shutil
 import signal
@@ -18,6 +17,7 @@ import pytest
 
 from tests import golden
 from tests.installer import REAL_PYTHON, ROOT, Machine
+from tests.terminal import at_a_terminal
 
 SET_UP = ["install claude", "setup claude --backend local --yes"]
 WORDS = ("claude", "--yes", "--backend", "local")
@@ -161,20 +161,16 @@ def test_killed_between_any_two_steps_a_second_run_completes(
 
 
 def test_piped_into_bash_at_a_terminal_the_wizard_gets_the_terminal(machine: Machine) -> None:
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(machine.user_home)
-        command = f'cat "{machine.script}" | bash -s -- claude'
-        os.execve(
-            "/bin/sh", ["sh", "-c", command], machine.env(HARNESS_REPOSITORY=str(machine.checkout))
-        )
+    command = f'cat "{machine.script}" | bash -s -- claude'
+    env = machine.env(HARNESS_REPOSITORY=str(machine.checkout))
+    process, terminal = at_a_terminal(["/bin/sh", "-c", command], env, cwd=machine.user_home)
     shown = b""
     while True:
         try:
             shown += os.read(terminal, 4096)
         except OSError:  # it has ended
             break
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, shown
+    assert process.wait(60) == 0, shown
     os.close(terminal)
     assert machine.calls() == ["install claude", "setup claude at a terminal"]
 

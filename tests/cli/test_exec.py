@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends import OK, OtlpHttpStub, Reply
+from tests.terminal import at_a_terminal
 from tests.worker.conftest import end
 from tests.worker.player import Place, wait_for
 
@@ -172,13 +173,8 @@ def test_a_signal_while_we_send_ends_the_wait_and_not_the_exit_code(place: Place
 
 @posix
 def test_keys_at_a_terminal_reach_the_command_once(place: Place) -> None:
-    import pty
-
     script = "trap 'n=x$n' INT; echo runs; sleep 0.6; sleep 0.6; echo got $n; exit 3"
-    child, terminal = pty.fork()
-    if child == 0:
-        heed_signals()
-        os.execve(sys.executable, [*EXEC, "--", "sh", "-c", script], place.environ())
+    child, terminal = at_a_terminal([*EXEC, "--", "sh", "-c", script], place.environ())
     shown = b""
     while b"runs" not in shown:
         shown += os.read(terminal, 1000)
@@ -189,7 +185,7 @@ def test_keys_at_a_terminal_reach_the_command_once(place: Place) -> None:
     except OSError:  # Linux's way to say that the other end is closed
         pass
     os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    assert child.wait(30) == 3
     assert b"got x\r\n" in shown
 
 

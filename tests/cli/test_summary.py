@@ -16,6 +16,7 @@ from tests.cli.conftest import CommandLine
 from tests.observe.examples import COMPLETED, SESSION
 from tests.recorded import FOLDER
 from tests.stored import store_recording
+from tests.terminal import at_a_terminal
 
 CODEX = "01a204ff-a071-7312-a2bf-735319a484c4"
 
@@ -131,16 +132,9 @@ def test_a_table_ends_by_itself_and_says_so_and_json_is_whole(run: CommandLine) 
 
 def on_a_terminal(user: CommandLine, *arguments: str, rows: int = 24, **environ: str) -> str:
     """What a terminal of that many rows gets to see."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    pid, terminal = pty.fork()
-    if pid == 0:
-        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 100, 0, 0))
-        given = {**user.environ, "TERM": "xterm-256color", **environ}
-        os.execve(sys.executable, [sys.executable, "-m", "harness_tracing.cli", *arguments], given)
+    given = {**user.environ, "TERM": "xterm-256color", **environ}
+    words = [sys.executable, "-m", "harness_tracing.cli", *arguments]
+    process, terminal = at_a_terminal(words, given, rows=rows)
     shown, deadline = b"", time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
@@ -150,7 +144,7 @@ def on_a_terminal(user: CommandLine, *arguments: str, rows: int = 24, **environ:
         if not piece:
             break
         shown += piece
-    os.waitpid(pid, 0)
+    process.wait(30)
     os.close(terminal)
     return shown.decode("utf-8")
 

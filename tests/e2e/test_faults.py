@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from claude_client import Conversation, Home
+from claude_client import Conversation, Home, wait_until
 from scripted_model import ScriptedModel
 from test_turns import FAILING, new_id, run, traced
 from tracer import Tracer
@@ -74,8 +74,7 @@ def test_a_paused_worker_costs_the_agent_nothing(
     talk = Conversation(home, session_id=session_id)
     talk.say("Say hello. [[simple]]")
     talk.hear_result()
-    workers = tracer.workers()
-    assert workers
+    workers = wait_until(tracer.workers)
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     try:

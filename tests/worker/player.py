@@ -8,9 +8,11 @@ everything but times, which differ from one playing to the next.
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +185,21 @@ def kill(pid: int, how: int = signal.SIGKILL) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder in which a worker makes and removes files meanwhile, as `rm -rf` does."""
+    for _ in range(100):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder, onerror=_but_for_what_comes_and_goes)
+        if not folder.exists():
+            return
+    pytest.fail(f"{folder} is made anew again and again")
+
+
+def _but_for_what_comes_and_goes(_: object, path: str, why: tuple[type, OSError, object]) -> None:
+    if why[1].errno not in (errno.ENOENT, errno.ENOTEMPTY):
+        raise why[1]
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:

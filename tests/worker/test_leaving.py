@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from tests.worker.player import (
     kill,
     play,
     recording,
+    remove_tree,
     wait_for,
 )
 
@@ -105,7 +105,7 @@ def test_an_event_at_any_step_of_leaving_is_taken_by_somebody(place: Place, step
     with running(place, Halting(session(place), at)):
         wait_for(lambda: fired, "the worker leaves")
         wait_for(lambda: prompts(place) == ["prompt while-leaving"], "the prompt is stored")
-        shutil.rmtree(place.home.root)
+        remove_tree(place.home.root)
 
 
 def test_an_event_that_saw_a_live_worker_is_found_by_its_last_look(place: Place) -> None:
@@ -117,7 +117,7 @@ def test_an_event_that_saw_a_live_worker_is_found_by_its_last_look(place: Place)
     with running(place, presence) as thread:
         wait_for(lambda: prompts(place) == ["prompt just-before"], "the prompt is stored")
         assert thread.is_alive(), "its turn is open: the worker stays"
-        shutil.rmtree(place.home.root)
+        remove_tree(place.home.root)
 
 
 def test_a_worker_leaves_when_idle_and_a_later_event_starts_another(place: Place) -> None:
@@ -222,7 +222,7 @@ def test_a_worker_leaves_when_its_home_is_deleted_and_leaves_nothing_behind(plac
     with running(place, presence):
         prompt(place, "open", interpreter=NOBODY)
         wait_for(lambda: prompts(place) == ["prompt open"], "the turn is open")
-        shutil.rmtree(place.home.root)
+        remove_tree(place.home.root)
     time.sleep(0.2)
 
     assert not place.home.root.exists()
@@ -233,7 +233,7 @@ def test_a_worker_whose_home_was_made_anew_leaves_it_to_the_next(place: Place) -
     wait_for(lambda: prompts(place) == ["prompt old"], "the turn is open")
     (old,) = place.workers()
     kill(old, signal.SIGSTOP)
-    shutil.rmtree(place.home.root)
+    remove_tree(place.home.root)
     prompt(place, "new")
     kill(old, signal.SIGCONT)
 
@@ -253,7 +253,7 @@ def test_a_store_moved_away_under_a_worker_is_made_anew(place: Place) -> None:
             lambda: prompts(place) == ["prompt one", "prompt two"],
             "the new store has what was open and what came since",
         )
-        shutil.rmtree(place.home.root)
+        remove_tree(place.home.root)
 
 
 def test_an_empty_folder_goes_after_an_hour(place: Place) -> None:

@@ -36,7 +36,7 @@ class Extra:
 
 EXTRAS = {
     "judge": Extra("asks models through their makers' SDKs", ("openai", "anthropic")),
-    "phoenix": Extra("reads a Phoenix server back", ("phoenix.client",)),
+    "phoenix": Extra("reads a Phoenix server back", ("phoenix.client",), (3, 10)),
     "plot": Extra("draws charts", ("matplotlib",)),
 }
 

@@ -35,7 +35,8 @@ class Extra:
 
 
 EXTRAS = {
-    "phoenix": Extra("reads a Phoenix server back", ("phoenix.client",)),
+    "judge": Extra("asks models through their makers' SDKs", ("openai", "anthropic")),
+    "phoenix": Extra("reads a Phoenix server back", ("phoenix.client",), (3, 10)),
     "plot": Extra("draws charts", ("matplotlib",)),
 }
 

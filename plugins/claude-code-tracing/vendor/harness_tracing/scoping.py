@@ -6,18 +6,16 @@ bytes again, or, where it changed meanwhile, all but our setting.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Optional
 
 from harness_tracing import config
-from harness_tracing.agents import settings_files, user_files
+from harness_tracing.agents import kept, settings_files, user_files
 from harness_tracing.agents.base import Agent, SettingsFile
+from harness_tracing.agents.kept import Kept
 from harness_tracing.config import Settings
 from harness_tracing.errors import ConfigError
 from harness_tracing.paths import Home
@@ -113,7 +111,7 @@ def put(at: Place, enabled: bool, home: Home, *, is_so_without: bool = False) ->
     """
     content = user_files.read(at.path)
     text = user_files.decode(content or b"", at.path)
-    record = _Record.read(home, at.path)
+    record = _Record.read(_folder(home, at.path))
     said = _said_before(at, record)
     if record is not None and (said == _word(enabled) or (said is None and is_so_without)):
         return undo(at, home)
@@ -122,7 +120,7 @@ def put(at: Place, enabled: bool, home: Home, *, is_so_without: bool = False) ->
     written = user_files.encode(at.edited(text, enabled), content or b"")
     user_files.check_writable(at.path)
     before = content or b""
-    if record is not None and record.is_untouched(content):
+    if record is not None and record.is_untouched(at.path, content):
         before = record.before
     elif record is not None:
         before = user_files.encode(at.edited(text, _switch(said)), before)
@@ -134,7 +132,7 @@ def put(at: Place, enabled: bool, home: Home, *, is_so_without: bool = False) ->
         made_folder=record.made_folder if record else _is_ours(at.path.parent, home),
         written=user_files.digest(written),
         before=before,
-    ).write(home)
+    ).write(_folder(home, at.path))
     mode = _OF_PROJECT if at.of_project else _PRIVATE
     user_files.write(at.path, written, fresh_mode=mode)
     return Edited(at.path, True)
@@ -153,34 +151,31 @@ def _switch(said: Optional[str]) -> Optional[bool]:
 
 def _is_ours(folder: Path, home: Home) -> bool:
     """Whether a folder is there only for files that we made."""
-    known = (record for record in _Record.all(home) if Path(record.path).parent == folder)
+    known = (record for record in _Record.all(home.scopes) if Path(record.path).parent == folder)
     return not folder.exists() or any(record.made_folder for record in known)
 
 
 def undo(at: Place, home: Home) -> Edited:
     """Take back what `put` did to the file; where we did nothing, nothing happens."""
-    record, content = _Record.read(home, at.path), user_files.read(at.path)
+    folder = _folder(home, at.path)
+    record, content = _Record.read(folder), user_files.read(at.path)
     if record is None or content is None:
-        _Record.forget(home, at.path)
+        kept.forget(folder)
         return Edited(at.path, False)
     restored: Optional[bytes] = record.before if record.existed else None
-    if not record.is_untouched(content):
+    if not record.is_untouched(at.path, content):
         value = _switch(_said_before(at, record))
         text = at.edited(user_files.decode(content, at.path), value)
         empty = not record.existed and not text.strip("{} \t\r\n")
         restored = None if empty else user_files.encode(text, content)
-    if restored is None:
-        user_files.remove(at.path, record.made_folder)
-    elif restored != content:
-        user_files.check_writable(at.path)
-        user_files.write(at.path, restored)
-    _Record.forget(home, at.path)
-    return Edited(at.path, restored != content)
+    changed = kept.put_back(at.path, content, restored, made_folder=record.made_folder)
+    kept.forget(folder)
+    return Edited(at.path, changed)
 
 
 def undo_all(home: Home, agent: Agent, env: Mapping[str, str]) -> Iterator[Edited]:
     """Take back every edit of an agent's files, for who uninstalls; one at a time."""
-    for record in _Record.all(home):
+    for record in _Record.all(home.scopes):
         if record.agent != agent.name:
             continue
         path = Path(record.path)
@@ -207,57 +202,12 @@ def _word(enabled: bool) -> Literal["true", "false"]:
 
 
 @dataclass(frozen=True)
-class _Record:
-    """What a file held before us (`before`), and what we wrote (`written`, its hash)."""
+class _Record(Kept):
+    """Whose file it is, besides."""
 
-    path: str
     agent: str
     of_project: bool
-    existed: bool
-    made_folder: bool
-    written: str
-    before: bytes
 
-    @staticmethod
-    def _folder(home: Home, path: Path) -> Path:
-        return home.scopes / hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
-    @staticmethod
-    def all(home: Home) -> list[_Record]:
-        """The records of every file."""
-        found = map(_Record._in, sorted(home.scopes.glob("*")))
-        return [record for record in found if record is not None]
-
-    @staticmethod
-    def read(home: Home, path: Path) -> Optional[_Record]:
-        """That of a file, None where we did not edit it."""
-        return _Record._in(_Record._folder(home, path))
-
-    @staticmethod
-    def _in(folder: Path) -> Optional[_Record]:
-        try:
-            known = json.loads((folder / "record.json").read_bytes())
-            return _Record(before=(folder / "before").read_bytes(), **known)
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def write(self, home: Home) -> None:
-        """Keep it until the edit is taken back."""
-        folder, known = self._folder(home, Path(self.path)), asdict(self)
-        user_files.write(folder / "before", known.pop("before"))
-        user_files.write(folder / "record.json", json.dumps(known, indent=2).encode())
-
-    def is_untouched(self, content: Optional[bytes]) -> bool:
-        """Whether the file is what we wrote."""
-        return content is not None and user_files.digest(content) == self.written
-
-    @staticmethod
-    def forget(home: Home, path: Path) -> None:
-        """Nothing is to be taken back any more."""
-        folder = _Record._folder(home, path)
-        for name in ("record.json", "before"):
-            with suppress(OSError):
-                (folder / name).unlink()
-        for emptied in (folder, folder.parent):
-            with suppress(OSError):
-                emptied.rmdir()
+def _folder(home: Home, path: Path) -> Path:
+    return kept.folder_of(home.scopes, path)

@@ -18,7 +18,7 @@ from typing import Literal, Optional
 from harness_tracing.activity import tools
 from harness_tracing.activity.commands import Command
 from harness_tracing.activity.reading import Readable, TurnActivity, activities_of
-from harness_tracing.activity.runners import tasks_of
+from harness_tracing.activity.runners import LOOKS_ONLY, tasks_of
 from harness_tracing.activity.words import unwrapped
 from harness_tracing.model import ToolCall
 
@@ -53,17 +53,6 @@ _NOT_THERE = re.compile(
     r"No rule to make target|[Mm]issing script|does not contain recipe|not found"
 )
 _NARROWING = re.compile(r"(\w*ARGS|TESTS?|K|T|FILTER|ONLY|PYTEST_ADDOPTS|FILE|FILES)=.*", re.DOTALL)
-_LOOKS_ONLY = {
-    "-n",
-    "--dry-run",
-    "--just-print",
-    "-q",
-    "--question",
-    "-p",
-    "--help",
-    "-h",
-    "--list",
-}
 
 
 @dataclass(frozen=True)
@@ -224,7 +213,7 @@ def runs_gate(
 
 
 def _of_target(words: tuple[str, ...], gate: Gate) -> Optional[Literal["whole", "narrower"]]:
-    if _LOOKS_ONLY & set(words) or "-C" in words:
+    if LOOKS_ONLY & set(words) or "-C" in words:
         return None
     if not set(tasks_of(gate.words)) <= set(tasks_of(words)):
         return None

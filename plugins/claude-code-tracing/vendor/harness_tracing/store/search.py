@@ -82,7 +82,7 @@ def index_turn(connection: sqlite3.Connection, turn_key: int, whole: Optional[Tu
         if whole is None:
             _add(connection, turn_key, _turn_document(connection, turn_key))
         else:
-            settled = [s for s in whole.steps if codec.step_columns(s).status not in UNSETTLED]
+            settled = [s for s in whole.steps if codec.status_of(s) not in UNSETTLED]
             _add(connection, turn_key, document(whole, settled))
         connection.execute("UPDATE turns SET indexed = 1 WHERE turn_key = ?", (turn_key,))
         if whole is not None:

@@ -15,6 +15,17 @@ from typing import Literal, Optional
 CheckKind = Literal["tests", "lint", "types", "format", "build", "check"]
 """``check``: several of these, by the project's own script."""
 
+LOOKS_ONLY = {
+    "-n",
+    "--dry-run",
+    "--just-print",
+    "-q",
+    "--question",
+    "-p",
+    "--help",
+    "-h",
+    "--list",
+}
 _TASKS: dict[str, CheckKind] = {
     **dict.fromkeys(("test", "tests", "unit", "unittest", "pytest", "spec", "e2e"), "tests"),
     **dict.fromkeys(("lint", "linter", "eslint", "ruff", "flake8"), "lint"),
@@ -153,7 +164,8 @@ def check_of(words: tuple[str, ...]) -> Optional[Check]:
     if _RUNS_NOTHING & set(words[1:]) or (name in _MAKES and _DRY_RUNS & set(words[1:])):
         return None
     if name in _TASK_RUNNERS or name in _PACKAGE_RUNNERS:
-        return _of_task(name, words)
+        looks = name not in _PACKAGE_RUNNERS and LOOKS_ONLY & set(words)
+        return None if looks else _of_task(name, words)
     kind = _listed(name, words[1:])
     if kind is not None:
         return Check(kind, name)

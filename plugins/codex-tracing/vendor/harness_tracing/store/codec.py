@@ -65,6 +65,13 @@ def step_columns(step: Step) -> StepColumns:
     return _moment_columns(step)
 
 
+def status_of(step: Step) -> Optional[str]:
+    """The status column alone: what a step is, without its other columns."""
+    if isinstance(step, ModelCall):
+        return _call_status(step)
+    return None if isinstance(step, Moment) else step.status
+
+
 def _model_call_columns(call: ModelCall) -> StepColumns:
     return StepColumns(
         step_id=step_id(call),

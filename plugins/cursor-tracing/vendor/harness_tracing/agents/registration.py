@@ -2,24 +2,22 @@
 
 All agents that take hooks from a JSON file differ in little: where it lies, how a handler
 looks, what the agent itself would not read. An agent's `register.py` says that; the rest is
-here. What uninstalling has to restore is kept below our home, see `_Record`.
+here. What uninstalling has to restore is kept below our home, see `kept`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from harness_tracing.agents import json_text
+from harness_tracing.agents import json_text, kept
 from harness_tracing.agents.base import Event, Machine, Outcome
 from harness_tracing.agents.json_text import Node
+from harness_tracing.agents.kept import Kept
 from harness_tracing.agents.user_files import (
     bom,
     check_writable,
@@ -29,7 +27,6 @@ from harness_tracing.agents.user_files import (
     is_link,
     read,
     real_path,
-    remove,
     write,
 )
 from harness_tracing.errors import RegistrationError
@@ -88,12 +85,12 @@ class HooksFile:
 
     def install(self) -> Outcome:
         """Put our hooks in; RegistrationError, with nothing touched, where that cannot be."""
-        folder = _Record.folder(self.machine.records, self.agent, self.path)
-        record, content = _Record.read(folder), read(self.path)
+        folder = kept.folder_of(self.machine.records / self.agent, self.path)
+        record, content = Kept.read(folder), read(self.path)
         text = self._text(content)
         if self._found(text) == self._wanted():
             return Outcome(self.path, False, self._notes_now())
-        if record is not None and record.still_there(self.path, content):
+        if record is not None and record.is_untouched(self.path, content):
             before = record.before if record.existed else None
         else:
             before = None if content is None else encode(self._without(text), content)
@@ -103,37 +100,34 @@ class HooksFile:
         check_writable(self.path)
         made_folder = not self.path.parent.exists() or bool(record and record.made_folder)
         existed = before is not None
-        _Record(str(self.path), existed, digest(written), before or b"", made_folder).write(folder)
-        if content is not None and not (folder / "backup").exists():
-            write(folder / "backup", content)
+        path = str(self.path)
+        Kept(path, existed, made_folder, digest(written), before or b"").write(folder)
+        if content is not None and not (folder / kept.BACKUP).exists():
+            write(folder / kept.BACKUP, content)
         try:
             write(self.path, written)
         except RegistrationError:
             if record is None:
-                _Record.remove(folder)
+                kept.forget(folder)
             raise
         return Outcome(self.path, True, self._notes_now())
 
     def uninstall(self) -> Outcome:
         """Take our hooks out: the file as it was, or without them where it changed since."""
-        folder = _Record.folder(self.machine.records, self.agent, self.path)
-        record, content = _Record.read(folder), read(self.path)
+        folder = kept.folder_of(self.machine.records / self.agent, self.path)
+        record, content = Kept.read(folder), read(self.path)
         if content is None:
-            _Record.remove(folder)
+            kept.forget(folder)
             return Outcome(self.path, False, self._left())
         restored = self._restored(record, content)
-        changed = restored != content
-        if restored is None:
-            remove(self.path, record is not None and record.made_folder)
-        elif changed:
-            check_writable(self.path)
-            write(self.path, restored)
-        _Record.remove(folder)
+        made_folder = record is not None and record.made_folder
+        changed = kept.put_back(self.path, content, restored, made_folder=made_folder)
+        kept.forget(folder)
         return Outcome(self.path, changed, self._left())
 
-    def _restored(self, record: Optional[_Record], content: bytes) -> Optional[bytes]:
+    def _restored(self, record: Optional[Kept], content: bytes) -> Optional[bytes]:
         """What the file has to hold without us; None: it was not there before us."""
-        if record is not None and record.still_there(self.path, content):
+        if record is not None and record.is_untouched(self.path, content):
             return record.before if record.existed else None
         restored = encode(self._without(self._text(content)), content)
         made_by_us = record is not None and not record.existed
@@ -291,58 +285,12 @@ def _only(container: Node, child: Node) -> bool:
     return [each.begins for each in container.children] == [child.begins]
 
 
-# --- what uninstalling restores ------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Record:
-    """What a file held before us (`before`), and what we wrote (`written`, its hash)."""
-
-    path: str
-    existed: bool
-    written: str
-    before: bytes
-    made_folder: bool = False
-
-    @staticmethod
-    def folder(records: Path, agent: str, path: Path) -> Path:
-        """Where the record of one file lies: an agent may have several, in projects or homes."""
-        return records / agent / hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
-
-    @staticmethod
-    def read(folder: Path) -> Optional[_Record]:
-        try:
-            known = json.loads((folder / "record.json").read_bytes())
-            before = (folder / "before").read_bytes()
-            return _Record(before=before, **known)
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def write(self, folder: Path) -> None:
-        """Keep it, until uninstalling."""
-        write(folder / "before", self.before)
-        known = asdict(self)
-        del known["before"]
-        write(folder / "record.json", json.dumps(known, indent=2).encode())
-
-    def still_there(self, path: Path, content: Optional[bytes]) -> bool:
-        """Whether the file is what we wrote, untouched since."""
-        return content is not None and (self.path, self.written) == (str(path), digest(content))
-
-    @staticmethod
-    def remove(folder: Path) -> None:
-        for name in ("record.json", "before", "backup"):
-            with suppress(OSError):
-                (folder / name).unlink()
-        for emptied in (folder, folder.parent):
-            with suppress(OSError):
-                emptied.rmdir()
+# --- the files we are in -------------------------------------------------------------------
 
 
 def recorded_paths(records: Path, agent: str) -> list[Path]:
     """The files of an agent that our hooks were put into and not taken out of."""
-    known = map(_Record.read, sorted((records / agent).glob("*")))
-    return [Path(record.path) for record in known if record is not None]
+    return [Path(record.path) for record in Kept.all(records / agent)]
 
 
 def recorded_at_ns(records: Path, agent: str) -> Optional[int]:

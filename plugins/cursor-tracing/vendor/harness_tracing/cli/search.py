@@ -84,11 +84,11 @@ def _catch_up(store: Store) -> None:
         talk(f"Turns that are not in the index, and are read instead: {backlog}")
         return
     with writable:
-        hidden = not sys.stderr.isatty()
-        if hidden:
+        if not sys.stderr.isatty():
             talk(f"Turns to be taken into the index, this once: {backlog}")
-        with click.progressbar(
-            length=backlog, label="Indexing, this once", file=sys.stderr, hidden=hidden
-        ) as bar:
+            while writable.catch_up():
+                pass
+            return
+        with click.progressbar(length=backlog, label="Indexing, this once", file=sys.stderr) as bar:
             while done := writable.catch_up():
                 bar.update(done)

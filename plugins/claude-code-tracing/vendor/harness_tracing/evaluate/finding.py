@@ -1,0 +1,60 @@
+"""What a rule says of a turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional, Union
+
+from harness_tracing.model import ToolCall, Turn, span_id
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule's verdict on a turn: one of the rule's labels, why, and the steps that show it.
+
+    `evidence` are span ids, the first the most telling; empty where the turn as a whole is.
+    The score is the label's, 1 being good.
+    """
+
+    rule: str
+    label: str
+    score: float
+    explanation: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotMeasurable:
+    """The rule applies, but what it needs was not recorded: a content switch, an old agent."""
+
+    rule: str
+    why: str
+
+
+Judgement = Optional[Union[Finding, NotMeasurable]]
+"""None: the turn holds nothing for the rule to judge, so it counts neither way."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a rule is called, what it looks for, and the labels it gives with their scores."""
+
+    name: str
+    what: str
+    labels: dict[str, float] = field(default_factory=dict)
+
+    def finding(
+        self, label: str, explanation: str, turn: Turn, calls: tuple[ToolCall, ...] = ()
+    ) -> Finding:
+        """A finding with the score of its label and the spans of `calls`; KeyError: no label."""
+        ids = dict.fromkeys(span_of(turn, call) for call in calls)
+        return Finding(self.name, label, self.labels[label], explanation, tuple(ids))
+
+    def not_measurable(self, why: str) -> NotMeasurable:
+        """Said instead of a finding where the record lacks what the rule needs."""
+        return NotMeasurable(self.name, why)
+
+
+def span_of(turn: Turn, call: ToolCall) -> str:
+    """The id of a tool call's span, the same in both shapes."""
+    return span_id(turn.agent, turn.session_id, turn.turn_id, call.tool_use_id)

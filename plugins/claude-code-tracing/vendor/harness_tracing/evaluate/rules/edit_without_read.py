@@ -1,0 +1,123 @@
+"""Whether files were read before they were changed."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Optional
+
+from harness_tracing.activity import Edit
+from harness_tracing.activity.tools import is_hidden, kind_of
+from harness_tracing.evaluate.finding import About, Judgement
+from harness_tracing.evaluate.seen import Seen
+from harness_tracing.model import ToolCall
+
+ABOUT = About(
+    "edit_without_read",
+    "Every file that was changed had been read, or written, by the same thread since its last"
+    " compaction.",
+    {"read": 1.0, "read_before_compaction": 0.5, "not_read": 0.0},
+)
+_Thread = Optional[str]
+
+
+class EditWithoutRead:
+    """Remembers over a session what each thread has read or written; a compaction makes it stale.
+
+    Only tools made for editing count, and only changes of files that were there: what a command
+    such as a formatter changes, and new files, need no reading. Lines found by a search in one
+    named file count as reading it.
+    """
+
+    about = ABOUT
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[_Thread, str], bool] = {}  # whether it is fresh
+
+    def judge(self, seen: Seen) -> Judgement:
+        """The verdict on one turn; None for a turn that changed no file that was there."""
+        found: dict[str, list[Edit]] = {"not_read": [], "read_before_compaction": []}
+        judged, hidden = 0, False
+        for happened in self._in_order(seen):
+            if isinstance(happened, Edit):
+                verdict = self._edit(happened, seen.turn.cwd)
+                hidden = hidden or verdict is None
+                judged += verdict not in (None, "new")
+                if verdict in found:
+                    found[verdict].append(happened)
+            elif happened[0] is None:
+                self._forget(happened[1])
+            else:
+                self._read(happened[0], happened[1], seen.turn.cwd)
+        return self._told(seen, found, judged, hidden)
+
+    def _told(
+        self, seen: Seen, found: dict[str, list[Edit]], judged: int, hidden: bool
+    ) -> Judgement:
+        for label, how in (
+            ("not_read", "was changed without having been read in this session"),
+            ("read_before_compaction", "was read only before the context was compacted"),
+        ):
+            if found[label]:
+                paths = list(dict.fromkeys(edit.path or "" for edit in found[label]))
+                more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+                calls = tuple(edit.tool for edit in found[label])
+                return self.about.finding(label, f"{paths[0]}{more} {how}", seen.turn, calls)
+        if hidden:
+            return self.about.not_measurable("the names of the changed files are hidden")
+        if not judged:
+            return None
+        return self.about.finding("read", "every changed file had been read", seen.turn)
+
+    def _in_order(self, seen: Seen) -> list[Edit | tuple[Optional[str], _Thread]]:
+        """Edits, (path, thread) of what was read, (None, thread) of compactions, in their order."""
+        happened: list[tuple[float, int, Edit | tuple[Optional[str], _Thread]]] = []
+        begun = {call.tool_use_id: call.started_at_ns for call in seen.calls}
+
+        def at(call: ToolCall) -> tuple[float, int]:
+            place = seen.place[call.tool_use_id]
+            return float(begun[call.tool_use_id] or seen.turn.started_at_ns), place
+
+        for path, call in (*seen.reads, *searched(seen)):
+            happened.append((*at(call), (path, call.agent_id)))
+        happened += [(*at(edit.tool), edit) for edit in seen.edits if edit.by is None]
+        happened += [(float(each.at_ns), -1, (None, each.agent_id)) for each in seen.compactions]
+        happened.sort(key=lambda each: (each[0], each[1]))
+        return [each[2] for each in happened]
+
+    def _edit(self, edit: Edit, folder: Optional[str]) -> Optional[str]:
+        if edit.path is None or is_hidden(edit.path):
+            return None
+        key = (edit.tool.agent_id, _whole(edit.path, folder))
+        fresh, self._known[key] = self._known.get(key), True
+        if edit.kind == "create" or (fresh is None and edit.kind in ("unknown", "move", "delete")):
+            return "new"
+        if fresh is None:
+            return "not_read"
+        return "read" if fresh else "read_before_compaction"
+
+    def _read(self, path: str, thread: _Thread, folder: Optional[str]) -> None:
+        self._known[(thread, _whole(path, folder))] = True
+
+    def _forget(self, thread: _Thread) -> None:
+        for key in self._known:
+            if key[0] == thread:
+                self._known[key] = False
+
+
+def searched(seen: Seen) -> list[tuple[str, ToolCall]]:
+    """The single files whose lines a search printed, with the call."""
+    found = []
+    for call in seen.calls:
+        asked = call.input if isinstance(call.input, dict) else {}
+        path = asked.get("path")
+        if kind_of(call) == "search" and call.status == "ok" and isinstance(path, str):
+            found.append((path, call))
+    for command in seen.commands:
+        if command.name in ("grep", "rg", "ag", "awk", "sed") and command.outcome == "passed":
+            named = [word for word in command.words[2:] if "." in word and word[:1] != "-"]
+            found += [(posixpath.join(command.folder or "", word), command.tool) for word in named]
+    return found
+
+
+def _whole(path: str, folder: Optional[str]) -> str:
+    return posixpath.normpath(posixpath.join(folder or "", path))

@@ -1,0 +1,49 @@
+"""Whether the same command failed again and again with nothing changed in between."""
+
+from __future__ import annotations
+
+from harness_tracing.activity import Command
+from harness_tracing.evaluate.finding import About, Judgement
+from harness_tracing.evaluate.seen import Seen
+
+TOO_OFTEN = 3
+ABOUT = About(
+    "repeated_failing_command",
+    f"No command failed {TOO_OFTEN} times in the same way with no file edited in between.",
+    {"none": 1.0, "repeated": 0.0},
+)
+
+
+class RepeatedFailingCommand:
+    """Counts within a turn; an edit, or the command's success, begins anew."""
+
+    about = ABOUT
+
+    def judge(self, seen: Seen) -> Judgement:
+        """The verdict on one turn; None for a turn in which no command's end is known."""
+        known = [each for each in seen.commands if each.outcome in ("passed", "failed")]
+        if not known:
+            return self.about.not_measurable("its commands are hidden") if seen.unseen else None
+        edited = {edit.tool.tool_use_id for edit in seen.edits}
+        failed: dict[tuple[object, ...], list[Command]] = {}
+        before = 0
+        for command in known:
+            place = seen.place[command.tool.tool_use_id]
+            if any(call.tool_use_id in edited for call in seen.calls[before:place]):
+                failed.clear()
+            before = max(before, place)
+            key = (command.words, command.folder, command.tool.agent_id)
+            if command.outcome == "passed":
+                failed.pop(key, None)
+                continue
+            failed.setdefault(key, []).append(command)
+            if len(failed[key]) >= TOO_OFTEN:
+                return self._told(seen, known, failed[key])
+        return self.about.finding("none", "no command kept failing", seen.turn)
+
+    def _told(self, seen: Seen, known: list[Command], failed: list[Command]) -> Judgement:
+        last = failed[-1]
+        text = f"`{last.text}` failed {len(failed)} times in a row with no edit in between"
+        return self.about.finding(
+            "repeated", text, seen.turn, tuple(each.tool for each in reversed(failed))
+        )
