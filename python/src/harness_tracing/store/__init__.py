@@ -14,6 +14,7 @@ from harness_tracing.store import digest as _digest
 from harness_tracing.store import listing as _listing
 from harness_tracing.store import matching as _matching
 from harness_tracing.store import prune as _prune
+from harness_tracing.store import rates as _rates
 from harness_tracing.store import read as _read
 from harness_tracing.store import recent as _recent
 from harness_tracing.store import search as _search
@@ -25,6 +26,7 @@ from harness_tracing.store.listing import SessionRow
 from harness_tracing.store.matching import TurnRef, Where
 from harness_tracing.store.outbox import Account, Batch, LeasedTurn, Outbox, Queue
 from harness_tracing.store.prune import StoreStats
+from harness_tracing.store.rates import RateRow, VerdictCounts
 from harness_tracing.store.read import AgentRow, ProjectRow, TurnRow
 from harness_tracing.store.recent import News, Seen
 from harness_tracing.store.search import Found, TurnChoice
@@ -52,6 +54,7 @@ __all__ = [
     "Outbox",
     "ProjectRow",
     "Queue",
+    "RateRow",
     "Seen",
     "SessionChange",
     "SessionRow",
@@ -64,6 +67,7 @@ __all__ = [
     "TurnRow",
     "TurnWrite",
     "UsageRow",
+    "VerdictCounts",
     "Where",
     "Written",
     "enqueue",
@@ -309,6 +313,23 @@ class Store:
         """
         with explained(self.path), snapshot(self._connection):
             return _usage.rows(self._connection, by, where, zone)
+
+    def rates(
+        self, by: Sequence[str], where: TurnChoice, zone: Optional[tzinfo] = None
+    ) -> list[RateRow]:
+        """How often verdicts of code and models passed, in groups `by` RATE_GROUPS.
+
+        Days are those of the judged turns, in `zone`, None: the user's.
+        """
+        with explained(self.path), snapshot(self._connection):
+            return _rates.rows(self._connection, by, where, zone)
+
+    def verdict_counts(
+        self, sessions: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[VerdictCounts, int]]:
+        """Verdicts of each of these sessions (agent, id), and how many annotations of people."""
+        with explained(self.path), snapshot(self._connection):
+            return _rates.of_sessions(self._connection, sessions)
 
     def backlog(self) -> int:
         """How many turns are not in the index, or not added up: an older version wrote them."""

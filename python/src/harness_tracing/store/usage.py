@@ -90,7 +90,7 @@ def rows(
         raise ValueError(f"no groups: {', '.join(by)}")
     condition, parameters = where.condition()
     complete = not _count_unsummarized(connection, condition, parameters)
-    connection.create_function("local_day", 1, _Days(zone), deterministic=True)
+    connection.create_function("local_day", 1, Days(zone), deterministic=True)
     names = ", ".join(_NAMES[name] for name in by) or "NULL"
     places = ", ".join(str(place + 1) for place in range(max(1, len(by))))
     table, sums_of = _source(by, complete)
@@ -174,7 +174,7 @@ def _count_unsummarized(
     return len(missing)
 
 
-class _Days:
+class Days:
     """Says in which day of a zone (None: the user's) a moment lies; it knows each day once met."""
 
     def __init__(self, zone: Optional[datetime.tzinfo]) -> None:
