@@ -20,8 +20,8 @@ from bench.stats import paired_ratio
 from bench.store import ended_turns, open_store
 from claude_client import Home
 from harness_tracing.agents import get as get_agent
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from scenarios import SCRIPTS
-from scripted_model import ScriptedModel
 
 ROUNDS = 20
 PROMPT = "Add SAVE25. [[tool_cycle]]"

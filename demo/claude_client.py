@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -13,10 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from checkout import CLAUDE, ROOT
-
-TEMPLATE = ROOT / "demo" / "order-pricing"
-GIT_IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
+from checkout import CLAUDE
+from harness_tracing.loop_demo import project
 
 
 @dataclass
@@ -39,10 +36,7 @@ class Home:
         """A home at `path`, which must not exist, with a committed copy of order-pricing."""
         path.mkdir(parents=True)
         home = cls(path, model_url, dict(extra_env), claude)
-        shutil.copytree(TEMPLATE, home.project)
-        for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "start")):
-            command = ["git", *GIT_IDENTITY, *arguments]
-            subprocess.run(command, cwd=home.project, env=home.env(), check=True)
+        project.generate(home.project, home.env())
         return home
 
     def env(self, **more: str) -> dict[str, str]:

@@ -24,8 +24,8 @@ from typing import Any, Optional
 
 from checkout import CLAUDE, HARNESS, PLUGIN, ROOT, install
 from claude_client import Home
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from scenarios import SCRIPTS, SUMMARY
-from scripted_model import ScriptedModel
 
 RECORDING = ROOT / "tests" / "recordings" / "claude-code" / "tool_cycle"
 PROMPT = "Add a discount code SAVE25: 25 % off the goods. [[tool_cycle]]"

@@ -1,8 +1,8 @@
-"""What the scripted model says: one script per marker (see scripted_model.py)."""
+"""What the scripted model says: one script per marker."""
 
 from __future__ import annotations
 
-from messages_api import Step, Tokens, Tool
+from harness_tracing.loop_demo.messages_api import Step, Tokens, Tool
 
 PRICING = "{cwd}/store/pricing.py"
 

@@ -9,8 +9,8 @@ import pytest
 
 from checkout import CLAUDE, PLUGIN
 from claude_client import Home
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from scenarios import SCRIPTS, SUMMARY
-from scripted_model import ScriptedModel
 from tracer import Tracer
 
 # Tests of other clients, which say themselves when theirs is missing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from messages_api import Step, Tool
+from harness_tracing.loop_demo.messages_api import Step, Tool
 from scenarios import SLEEP_LONG, agent, bash, edit, read
 
 SLEEP_TWO = bash("sleep 2; echo two")

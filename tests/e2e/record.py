@@ -20,13 +20,13 @@ from typing import Any, Callable, Optional
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demo"))
 
 from claude_client import Home
+from harness_tracing.loop_demo.scripted_model import MARKER, ScriptedModel
 from rare_scripts import RARE_SCRIPTS
 from record_cases import CASES, DUMP, Take
 from record_rare_cases import RARE_CASES
 from record_terminal_cases import TERMINAL_CASES
 from recording_text import cleaned, spoken
 from scenarios import SCRIPTS, SUMMARY
-from scripted_model import MARKER, ScriptedModel
 
 ALL_CASES = {**CASES, **RARE_CASES, **TERMINAL_CASES}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from claude_client import BYPASS, Conversation, Home, descendants, wait_until
-from scripted_model import ScriptedModel
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from terminal import Terminal
 
 EVENTS = (

@@ -14,9 +14,9 @@ import pytest
 
 from checkout import CLAUDE, HARNESS, ROOT
 from claude_client import Home, wait_until
-from messages_api import Step, Tool
+from harness_tracing.loop_demo.messages_api import Step, Tool
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from scenarios import SCRIPTS, SUMMARY, bash
-from scripted_model import ScriptedModel
 from tracer import Span, Tracer, Tree, differences
 
 SDK = ROOT / ".e2e" / "sdk"

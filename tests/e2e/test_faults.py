@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from claude_client import Conversation, Home, wait_until
-from scripted_model import ScriptedModel
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from test_turns import FAILING, new_id, run, traced
 from tracer import Tracer
 

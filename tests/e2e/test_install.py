@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from claude_client import Home
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from installed import SETTINGS, Installed
-from scripted_model import ScriptedModel
 from test_turns import traced
 
 

@@ -18,9 +18,9 @@ from harness_tracing.evaluate.judge.answers import Choices, Failure, Verdict
 from harness_tracing.evaluate.judge.asking import Question
 from harness_tracing.evaluate.judge.run import Judge
 from harness_tracing.evaluate.templates import Prompt
-from messages_api import Step, Tool
+from harness_tracing.loop_demo.messages_api import Step, Tool
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from scenarios import SCRIPTS, SUMMARY
-from scripted_model import ScriptedModel
 from scripted_responses import Server, says, text
 from tracer import Tracer
 

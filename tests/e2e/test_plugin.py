@@ -11,8 +11,8 @@ import pytest
 
 from checkout import HARNESS, PLUGIN, ROOT, plugin_version
 from claude_client import BYPASS, Home, wait_until
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from installed import check_nothing_runs, index_settings
-from scripted_model import ScriptedModel
 from test_turns import bash_runs, new_id, run, traced
 from tracer import Tracer
 

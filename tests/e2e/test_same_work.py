@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any, Optional
 
 import pytest
 
-from claude_client import TEMPLATE, Home
+from claude_client import Home
 from codex_client import CODEX, Codex
 from codex_scripts import RESPONSES
-from messages_api import Step
+from harness_tracing.loop_demo import project
+from harness_tracing.loop_demo.messages_api import Step
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from scenarios import SCRIPTS, bash
-from scripted_model import ScriptedModel
 from scripted_responses import Fails, Script, Server, call, run, says, text
 from tracer import Span, Tree
 
@@ -113,7 +113,7 @@ def both(tmp_path: Path, name: str) -> Iterator[Both]:
     with Server({name: work.codex}) as server, ScriptedModel({name: work.claude}) as model:
         codex = Codex(tmp_path / "home", server.url)
         home = Home(codex.home, model.url, {"ARIZE_PROJECT_NAME": PROJECT})
-        shutil.copytree(TEMPLATE, home.project)
+        project.generate(home.project, home.env())
         for agent in ("codex", "claude-code"):
             codex.harness("install", agent)
         home.prompt(f"Please. [[{name}]]", session_id=SESSION)

@@ -6,7 +6,7 @@ import json
 import uuid
 
 from claude_client import Home
-from scripted_model import ScriptedModel
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from tracer import Tracer
 
 

@@ -12,7 +12,7 @@ from typing import Any, Optional
 import pytest
 
 from claude_client import BYPASS, Conversation, Home, descendants, wait_until
-from scripted_model import ScriptedModel
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from tracer import Span, Tracer, Tree, differences
 
 

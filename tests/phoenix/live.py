@@ -10,8 +10,8 @@ from pathlib import Path
 from checkout import CLAUDE, PLUGIN
 from claude_client import Home
 from codex_client import CODEX
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from scenarios import SCRIPTS, SUMMARY
-from scripted_model import ScriptedModel
 from tracer import Tracer
 
 MISSING = f"the real Claude Code is not at {CLAUDE}: run `make setup-e2e` (needs npm)"

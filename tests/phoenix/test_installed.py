@@ -8,9 +8,9 @@ import pytest
 
 from checkout import CLAUDE
 from claude_client import Home
+from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from installed import Installed
 from scenarios import SCRIPTS, SUMMARY
-from scripted_model import ScriptedModel
 from tests.phoenix import live
 from tests.phoenix.delivered import Delivered
 from tests.phoenix.server import Phoenix, missing

@@ -1,7 +1,7 @@
 """A scripted Anthropic Messages server on loopback: Claude Code talks to it as to the real one.
 
-What it answers is decided by markers. A prompt that holds ``[[name]]`` plays the script
-``name`` (see scenarios.py): the first request after the marker gets the script's first step,
+What it answers is decided by markers. A prompt that holds ``[[name]]``, or what another pattern
+finds, plays the script ``name``: the first request after the marker gets the script's first step,
 the next one its second, and so on. A sub-agent's prompt carries a marker of its own, so
 its thread plays a script of its own. Nothing else decides, so that sessions may run side by
 side, be killed, resumed and forked.
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Optional
 
-from messages_api import Reply, Step, Tokens
+from harness_tracing.loop_demo.messages_api import Reply, Step, Tokens
 
 MARKER = re.compile(r"\[\[([a-z0-9_]+)\]\]")
 WORKING_DIRECTORY = re.compile(r"[Ww]orking directory: (\S+)")
@@ -58,14 +58,14 @@ def _texts(message: Mapping[str, Any]) -> list[str]:
     return [b["text"] for b in content or () if isinstance(b, dict) and b.get("type") == "text"]
 
 
-def _place(messages: list[Mapping[str, Any]]) -> tuple[Optional[str], int]:
+def _place(messages: list[Mapping[str, Any]], marker: re.Pattern[str]) -> tuple[Optional[str], int]:
     """The marker that rules this request, and how many replies there were since."""
     replies = 0
     for message in reversed(messages):
         if message["role"] == "assistant":
             replies += 1
         elif message["role"] == "user":
-            found = [name for text in _texts(message) for name in MARKER.findall(text)]
+            found = [name for text in _texts(message) for name in marker.findall(text)]
             if found:
                 return found[-1], replies
     return None, replies
@@ -74,11 +74,19 @@ def _place(messages: list[Mapping[str, Any]]) -> tuple[Optional[str], int]:
 class ScriptedModel:
     """The server. Use it as a context manager; it listens from `__enter__` to `__exit__`.
 
-    `summary` answers the requests that compact a conversation.
+    `summary` answers the requests that compact a conversation. `marker` finds the names of
+    scripts, as its first group, in what a prompt says.
     """
 
-    def __init__(self, scripts: Scripts, summary: Step = SUMMARY, port: int = 0):
+    def __init__(
+        self,
+        scripts: Scripts,
+        summary: Step = SUMMARY,
+        port: int = 0,
+        marker: re.Pattern[str] = MARKER,
+    ):
         self.scripts = scripts
+        self.marker = marker
         self.summary = summary
         self.log: list[dict[str, Any]] = []
         self.stopped = threading.Event()
@@ -145,7 +153,7 @@ class ScriptedModel:
 
     def _step(self, request: Mapping[str, Any]) -> tuple[str, Optional[str], int, Step]:
         messages = request["messages"]
-        marker, position = _place(messages)
+        marker, position = _place(messages, self.marker)
         users = [message for message in messages if message["role"] == "user"]
         if users and any(SUMMARY_REQUEST in text for text in _texts(users[-1])):
             return "compaction", marker, position, self.summary
@@ -292,5 +300,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: what happened is in the log."""
