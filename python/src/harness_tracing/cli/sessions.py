@@ -20,7 +20,7 @@ from harness_tracing.cli.edge import (
 from harness_tracing.cli.parameters import age_ns, agent_name, since_ns, until_ns
 from harness_tracing.cli.source import reading, source_option
 from harness_tracing.errors import StoreError
-from harness_tracing.store import SessionRow, Store, TurnRow
+from harness_tracing.store import SessionRow, Store, TurnRow, VerdictCounts
 
 _ROWS = 50
 _LARGEST_GATE_FILE = 1_000_000
@@ -84,10 +84,21 @@ def list_sessions(
     of_project = {"project": wanted["project"], "since_ns": wanted["since"]}
     with reading(edge, source, **of_project, limit=limit) as store:
         rows = store.sessions(**filters, limit=most) if store else []
+        ids = [(row.agent, row.session_id) for row in rows] if as_json else []
+        counts = store.verdict_counts(ids) if store and ids else {}
     if as_json:
-        from harness_tracing.observe import report
+        from harness_tracing.observe import report, verdicts
 
-        print_json([report.of_session(row) for row in rows])
+        none = (VerdictCounts(), 0)
+        print_json(
+            [
+                {
+                    **report.of_session(row),
+                    **verdicts.of_counts(*counts.get((row.agent, row.session_id), none)),
+                }
+                for row in rows
+            ]
+        )
     elif rows:
         from harness_tracing.observe.listing import session_table
 
@@ -128,14 +139,24 @@ def show(
     with reading(edge, source, session_id=session_id) as store:
         row = _session(store, session_id, agent)
         turns = _turns(store, row, number) if store else []
+        said = store.annotations(row.agent, row.session_id) if store else []
     if as_json:
-        from harness_tracing.observe import report
+        from harness_tracing.observe import report, verdicts
 
-        print_json({**report.of_session(row), "turns": [report.of_turn(turn) for turn in turns]})
+        told = [report.of_turn(turn) for turn in turns]
+        print_json(
+            {
+                **report.of_session(row),
+                **verdicts.of_session(said),
+                "turns": [{**turn, **verdicts.of_turn(turn, said)} for turn in told],
+            }
+        )
     else:
+        from harness_tracing.observe import findings
         from harness_tracing.observe.tree import View, session_tree
 
-        tree = session_tree(row, turns, View(full=full, diff=diff))
+        view = View(full=full, diff=diff, said=findings.by_span(said))
+        tree = session_tree(row, turns, view)
         print_tree(edge, tree, pager=not no_pager)
 
 
@@ -168,20 +189,24 @@ def summary(
     with reading(edge, source, session_id=session_id) as store:
         row = _session(store, session_id, agent)
         rows = _turns(store, row, None) if store else []
+        said = store.annotations(row.agent, row.session_id) if store else []
     turns = [each.turn for each in rows]
     # What a server says of a folder is about another machine's.
     on_disk = gate_files(row.session.cwd) if source is None else {}
     facts = summary_of(turns, PriceTable.load(), given_gate=gate, on_disk=on_disk)
     if as_json:
-        from harness_tracing.observe import report
+        from harness_tracing.observe import report, verdicts
         from harness_tracing.observe.summary.report import of_summary
 
-        print_json({**report.of_session(row), "summary": of_summary(facts)})
+        told = {**of_summary(facts), "findings": verdicts.of_turns(turns, said)}
+        print_json({**report.of_session(row), "summary": told})
     else:
+        from harness_tracing.observe import findings
         from harness_tracing.observe.summary.page import summary_page
         from harness_tracing.observe.tree import View, session_header
 
-        parts = [*session_header(row, rows, View()), *summary_page(facts)]
+        found = findings.page(findings.by_span(said), turns)
+        parts = [*session_header(row, rows, View()), *summary_page(facts, findings=found)]
         print_tree(edge, parts, pager=not no_pager)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Optional
 
+from harness_tracing.evaluate.definitions import NOT_MEASURABLE
 from harness_tracing.store.verdicts import Annotation
 
-NOT_MEASURABLE = "not_measurable"
 FEW = 20
 """With fewer labels than this, rates say little."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Optional
 
 from rich.console import RenderableType
@@ -35,9 +35,15 @@ _MOST_FILES = 40
 Zone = Optional[datetime.tzinfo]
 
 
-def summary_page(summary: Summary, zone: Zone = None) -> Iterator[RenderableType]:
-    """Everything of a summary below the session's header, part by part; times in `zone`."""
+def summary_page(
+    summary: Summary, zone: Zone = None, findings: Iterable[RenderableType] = ()
+) -> Iterator[RenderableType]:
+    """Everything of a summary below the session's header, part by part; times in `zone`.
+
+    `findings` are what evaluators say of the session, as it is to be printed.
+    """
     yield from _verdict(summary)
+    yield from findings
     yield from _part("Tool calls", _tools(summary, zone))
     yield from _part("Changes", [_change(each) for each in summary.changes])
     yield from _part("Checks", [_check(each) for each in summary.checks])
