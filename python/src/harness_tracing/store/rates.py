@@ -15,7 +15,7 @@ from harness_tracing.store.usage import Days
 RATE_GROUPS = ("day", "project", "agent", "evaluator")
 # A verdict passed with more than half of what can be had: `partial` (0.5) did not.
 _COUNTS = (
-    "sum(score > 0.5), sum(score <= 0.5),"
+    "ifnull(sum(score > 0.5), 0), ifnull(sum(score <= 0.5), 0),"
     " sum(score IS NULL AND label IS 'not_measurable'),"
     " sum(score IS NULL AND label IS NULL),"
     " sum(score IS NULL AND label IS NOT NULL AND label IS NOT 'not_measurable')"
