@@ -15,7 +15,7 @@ from codex_scripts import RESPONSES
 from scripted_responses import Server
 from tracer import Tracer
 
-NAMES = {"manage-tracing", "trace"}
+NAMES = {"evaluate", "improve", "manage-tracing", "trace"}
 
 
 def listed(home: Home, *arguments: str) -> set[str]:
