@@ -100,5 +100,5 @@ def test_statistics_count_what_is_there(tmp_path: Path) -> None:
         found = store.stats()
 
     assert (found.sessions, found.turns, found.open_turns, found.steps) == (2, 2, 1, 1)
-    assert (found.schema, found.path) == ("1.2", store_path(tmp_path))
+    assert (found.schema, found.path) == ("1.3", store_path(tmp_path))
     assert (found.first_event_ns, found.last_event_ns) == (NOON_NS, NOON_NS + 60 * 10**9)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from types import TracebackType
@@ -22,17 +22,21 @@ from harness_tracing.store import usage as _usage
 from harness_tracing.store import verdicts as _verdicts
 from harness_tracing.store.database import explained, open_database, snapshot, transaction
 from harness_tracing.store.enqueue import enqueue
+from harness_tracing.store.evaluations import Evaluations
 from harness_tracing.store.listing import SessionRow
 from harness_tracing.store.matching import TurnRef, Where
 from harness_tracing.store.outbox import Account, Batch, LeasedTurn, Outbox, Queue
+from harness_tracing.store.proposals import ProposalRow, Proposals
 from harness_tracing.store.prune import StoreStats
+from harness_tracing.store.pushes import Due, Hold, Pushes, PushQueue
 from harness_tracing.store.rates import RateRow, VerdictCounts
 from harness_tracing.store.read import AgentRow, ProjectRow, TurnRow
 from harness_tracing.store.recent import News, Seen
 from harness_tracing.store.search import Found, TurnChoice
+from harness_tracing.store.task_queue import Outcome, PutOff, QueueCounts, TaskItem, TaskQueue
 from harness_tracing.store.terms import Term, parse
 from harness_tracing.store.usage import UsageRow
-from harness_tracing.store.verdicts import Annotation
+from harness_tracing.store.verdicts import Annotation, TurnFacts
 from harness_tracing.store.write import (
     OnSettled,
     SessionChange,
@@ -47,13 +51,23 @@ __all__ = [
     "AgentRow",
     "Annotation",
     "Batch",
+    "Due",
+    "Evaluations",
     "Found",
+    "Hold",
     "LeasedTurn",
     "News",
     "OnSettled",
     "Outbox",
+    "Outcome",
     "ProjectRow",
+    "ProposalRow",
+    "Proposals",
+    "PushQueue",
+    "Pushes",
+    "PutOff",
     "Queue",
+    "QueueCounts",
     "RateRow",
     "Seen",
     "SessionChange",
@@ -61,8 +75,11 @@ __all__ = [
     "Settled",
     "Store",
     "StoreStats",
+    "TaskItem",
+    "TaskQueue",
     "Term",
     "TurnChoice",
+    "TurnFacts",
     "TurnRef",
     "TurnRow",
     "TurnWrite",
@@ -138,6 +155,21 @@ class Store:
     def outbox(self) -> Outbox:
         """What still has to be sent, and where."""
         return Outbox(self.path, self._connection)
+
+    @property
+    def evaluations(self) -> Evaluations:
+        """Evaluators that somebody made, tasks, and what came of them."""
+        return Evaluations(self.path, self._connection)
+
+    @property
+    def pushes(self) -> Pushes:
+        """Which annotations still have to go where their spans went."""
+        return Pushes(self.path, self._connection)
+
+    @property
+    def proposals(self) -> Proposals:
+        """What was proposed to make an agent better."""
+        return Proposals(self.path, self._connection)
 
     def sessions(
         self,
@@ -277,7 +309,10 @@ class Store:
     def annotate(
         self, agent: str, session_id: str, annotations: Iterable[Annotation], now_ns: int
     ) -> None:
-        """Write what was said of a session's spans, replacing what has the same identity."""
+        """Write what was said of a session's spans, replacing what has the same identity.
+
+        What says the same already stays as it is, with its times.
+        """
         with explained(self.path), transaction(self._connection):
             _verdicts.write(self._connection, agent, session_id, annotations, now_ns)
 
@@ -285,6 +320,29 @@ class Store:
         """What was said of a session and its spans, the first written first."""
         with explained(self.path):
             return _verdicts.read(self._connection, agent, session_id)
+
+    def annotations_between(
+        self,
+        *,
+        project: Optional[str] = None,
+        since_ns: Optional[int] = None,
+        until_ns: Optional[int] = None,
+        names: Optional[Collection[str]] = None,
+        agent: Optional[str] = None,
+    ) -> Iterator[tuple[Annotation, TurnFacts]]:
+        """What was said of turns that began in that time, in their order, with facts of the turn.
+
+        What is said of a whole session counts where that began. `until_ns` is not part of the time.
+        """
+        with explained(self.path):
+            yield from _verdicts.between(
+                self._connection,
+                project=project,
+                since_ns=since_ns,
+                until_ns=until_ns,
+                names=names,
+                agent=agent,
+            )
 
     def delete_annotation(
         self, agent: str, session_id: str, span_id: str, name: str, identifier: str = ""

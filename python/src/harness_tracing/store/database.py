@@ -19,7 +19,7 @@ from harness_tracing.store.filesystem import network_type
 from harness_tracing.store.migrations import MIGRATIONS, Migration
 
 SCHEMA_MAJOR = 1
-SCHEMA_MINOR = 2
+SCHEMA_MINOR = 3
 APPLICATION_ID = 0x41485431  # "AHT1": tells our file from any other SQLite database
 BUSY_TIMEOUT_MS = 5000
 NETWORK_BUSY_TIMEOUT_MS = 60_000
