@@ -12,6 +12,7 @@ from harness_tracing.errors import TracerError
 
 _COMMANDS = {
     "agents": ("harness_tracing.cli.agents", "agents"),
+    "ai-integrations": ("harness_tracing.cli.integrations", "ai_integrations"),
     "annotate": ("harness_tracing.cli.annotate", "annotate"),
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
     "completion": ("harness_tracing.cli.completion", "completion"),
