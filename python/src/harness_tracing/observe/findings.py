@@ -80,22 +80,25 @@ def page(said: Said, turns: Sequence[Turn]) -> Iterator[RenderableType]:
     """The section of a summary: what did not pass, turn by turn, and how many did."""
     if not said:
         return
-    lines: list[RenderableType] = [Row(_indented(each)) for each in said.get(WHOLE_SESSION, ())]
-    passing = 0
+    whole = said.get(WHOLE_SESSION, ())
+    lines: list[RenderableType] = [Row(_indented(each)) for each in _open(whole)]
     for turn in turns:
-        own = [each for span in spans_of(turn) for each in said.get(span, ())]
-        told = [each for each in own if passed(each) is not True]
-        passing += len(own) - len(told)
+        told = _open([each for span in spans_of(turn) for each in said.get(span, ())])
         if told:
             asked = words(turn.prompt or turn.cause or "", QUIET)
             lines.append(Row(sentence(Text(f"  turn {turn.number}"), asked)))
             lines += [Row(_indented(each)) for each in told]
+    passing = sum(passed(each) is True for own in said.values() for each in own)
     if passing:
         lines.append(Text(f"  {plural(passing, 'verdict')} passed", QUIET))
-    if lines:
-        yield Text()
-        yield Text("Findings", "bold")
-        yield from lines
+    yield Text()
+    yield Text("Findings", "bold")
+    yield from lines
+
+
+def _open(said: Sequence[Annotation]) -> list[Annotation]:
+    """What did not pass, or cannot."""
+    return [each for each in said if passed(each) is not True]
 
 
 def _indented(said: Annotation) -> Text:
