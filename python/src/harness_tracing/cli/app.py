@@ -17,6 +17,7 @@ _COMMANDS = {
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
     "completion": ("harness_tracing.cli.completion", "completion"),
     "config": ("harness_tracing.cli.config", "config_"),
+    "demo": ("harness_tracing.cli.demo", "demo"),
     "disable": ("harness_tracing.cli.scoping", "disable"),
     "doctor": ("harness_tracing.cli.doctor", "doctor"),
     "enable": ("harness_tracing.cli.scoping", "enable"),

@@ -1,0 +1,183 @@
+"""The loop itself: instrument, observe, evaluate, improve, and whether it helped."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Optional
+
+from harness_tracing.loop_demo import transcript
+from harness_tracing.loop_demo.client import Agent, shown
+from harness_tracing.loop_demo.stage import DemoError, Stage
+from harness_tracing.loop_demo.tickets import FREESHIP, SAVE25, SMALL_LETTERS, Ticket
+from harness_tracing.store import Store
+
+RULE = "verified_before_done"
+TASK = "every-turn"
+_SCORED_WITHIN_S = 60
+_POLL_S = 0.1
+
+Apply = Callable[[str], bool]
+"""Applies a proposal, after whatever question, and shows it; whether it was applied."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The labels of the rule on the turns of each half, oldest first.
+
+    `declined`: something that was proposed, the user would not have.
+    """
+
+    before: tuple[Optional[str], ...]
+    after: tuple[Optional[str], ...]
+    declined: bool
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One walk through the loop. `say` prints a line of the transcript."""
+
+    stage: Stage
+    agent: Agent
+    say: transcript.Say
+    apply: Apply
+
+    def whole(self) -> Outcome:
+        """All of it; DemoError where a command of ours or the agent fails."""
+        self._instrument()
+        first, second = self._work(FREESHIP), self._work(SMALL_LETTERS)
+        assert first == second
+        self._observe(first)
+        before = self._evaluate(first, turns=2)
+        applied = self._improve()
+        after: tuple[Optional[str], ...] = ()
+        if any(applied):
+            after = self._again()
+            self._report()
+        return Outcome(before, after, declined=not all(applied))
+
+    # --- the parts
+
+    def _instrument(self) -> None:
+        transcript.heading(self.say, "1. Instrument")
+        transcript.prose(
+            self.say,
+            """The hooks go into Claude Code's settings, once. And from now on each turn
+            is looked at by the rules that need no model.""",
+        )
+        self._harness("install", "claude-code")
+        words = "--task-type code_evaluation --evaluators all --is-continuous"
+        self._harness("tasks", "create-evaluation", "--name", TASK, *words.split())
+        transcript.prose(
+            self.say,
+            """The first ticket. The project's gate is `make check`: lint, types, tests.
+            The agent runs the tests alone, and says that it is done. Twice.""",
+        )
+
+    def _observe(self, session_id: str) -> None:
+        transcript.heading(self.say, "2. Observe")
+        transcript.prose(self.say, "What it did, from the store on this machine.")
+        self._harness("flush", "--wait")
+        self._harness("sessions", "show", session_id[:8])
+
+    def _evaluate(self, session_id: str, turns: int) -> tuple[Optional[str], ...]:
+        transcript.heading(self.say, "3. Evaluate")
+        transcript.prose(
+            self.say,
+            f"""The rule {RULE} asks for the gate after the last edit.
+            Tests that passed are a part of it (partial), and not a pass.""",
+        )
+        labels = self._labels(session_id, turns)
+        self._harness("stats", "--by", "evaluator")
+        return labels
+
+    def _improve(self) -> list[bool]:
+        """Propose and apply; for each proposal whether it was applied."""
+        transcript.heading(self.say, "4. Improve")
+        transcript.prose(
+            self.say,
+            """It happened more than once, so something is proposed: a line for the agent's
+            rules and, should that not do, a hook. The hook was run over the recorded turns
+            already: what it would have blocked stands beside it.""",
+        )
+        self._harness("improve", "suggest")
+        proposals = self._proposals()
+        if not proposals:
+            transcript.prose(self.say, "There is nothing to improve here.")
+            return []
+        for proposal in proposals:
+            self._harness("improve", "show", proposal["proposal_id"])
+        transcript.prose(
+            self.say,
+            """Nothing is applied unasked. As a rule one begins with the line and waits;
+            here both are taken, to see the hook at work.""",
+        )
+        applied = []
+        for proposal in proposals:
+            transcript.command(self.say, f"harness improve apply {proposal['proposal_id']}")
+            applied.append(self.apply(proposal["proposal_id"]))
+        return applied
+
+    def _again(self) -> tuple[Optional[str], ...]:
+        transcript.heading(self.say, "5. The next ticket")
+        transcript.prose(
+            self.say,
+            """The same agent, the same habit: it runs the tests and wants to stop.
+            The hook does not let it, so it runs the gate.""",
+        )
+        session_id = self._work(SAVE25)
+        self._harness("flush", "--wait")
+        self._harness("sessions", "show", session_id[:8])
+        return self._labels(session_id, turns=1)
+
+    def _report(self) -> None:
+        transcript.heading(self.say, "6. Did it help?")
+        transcript.prose(
+            self.say,
+            """Before and after, with the counts. One turn proves nothing, and the report
+            says so; it goes on counting with every session.""",
+        )
+        self._harness("improve", "report")
+
+    # --- what they do
+
+    def _work(self, ticket: Ticket) -> str:
+        transcript.command(self.say, shown(ticket))
+        transcript.output(self.say, self.agent.work(ticket))
+        return self.agent.session_id(ticket)
+
+    def _harness(self, *words: str) -> None:
+        """Run a command of ours and show it."""
+        transcript.command(self.say, " ".join(("harness", *words)))
+        transcript.output(self.say, self._run(*words))
+
+    def _run(self, *words: str) -> str:
+        done = self.stage.harness(*words)
+        if done.returncode:
+            line = " ".join(words)
+            raise DemoError(f"`harness {line}` ended with {done.returncode}: {done.stdout.strip()}")
+        return done.stdout
+
+    def _proposals(self) -> list[dict[str, Any]]:
+        """What is proposed about the rule: the line first, then the hook."""
+        found: list[dict[str, Any]] = json.loads(self._run("improve", "list", "--json"))
+        wanted = ("rules_line", "stop_hook")
+        mine = [each for each in found if each["rule"] == RULE and each["kind"] in wanted]
+        return sorted(mine, key=lambda each: wanted.index(each["kind"]))
+
+    def _labels(self, session_id: str, turns: int) -> tuple[Optional[str], ...]:
+        """The rule's labels on a session's turns, when it has looked at all of them."""
+        deadline = time.monotonic() + _SCORED_WITHIN_S
+        while time.monotonic() < deadline:
+            with Store.open(self.stage.home.store, readonly=True) as store:
+                found = [
+                    each
+                    for each in store.annotations("claude-code", session_id)
+                    if each.name == RULE
+                ]
+            if len(found) >= turns:
+                return tuple(each.label for each in found)
+            time.sleep(_POLL_S)
+        log = self.stage.home.logs
+        raise DemoError(f"the turns were not scored within {_SCORED_WITHIN_S} s; see {log}")

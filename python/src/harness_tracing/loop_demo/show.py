@@ -1,0 +1,99 @@
+"""Who plays the demo's agent, where, and whether it came out as it should."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Optional
+
+from harness_tracing.loop_demo import transcript
+from harness_tracing.loop_demo.applying import apply
+from harness_tracing.loop_demo.client import Own, Scripted, scripted_model
+from harness_tracing.loop_demo.loop import Outcome, Walk
+from harness_tracing.loop_demo.recorded import Recorded
+from harness_tracing.loop_demo.stage import DemoError, Stage
+
+_GONE_WITHIN_S = 10
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Claude Code's program if there is one, the programs it `lacks` here, and whose account."""
+
+    program: Optional[Path]
+    lacks: Sequence[str] = ()
+    real: bool = False
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether recordings have to do."""
+        return self.program is None or bool(self.lacks)
+
+    def says(self) -> str:
+        """Who plays, in words."""
+        if self.real:
+            return f"The agent is your own Claude Code ({self.program}), with your account."
+        if not self.is_recorded:
+            return f"The agent is Claude Code ({self.program}), answered by a script on loopback."
+        why = f"{', '.join(self.lacks)} not found" if self.lacks else "without Claude Code"
+        return f"These are RECORDED sessions of Claude Code, played again ({why}): no agent runs."
+
+    def play(
+        self, stage: Stage, say: transcript.Say, ask: Optional[Callable[[str], bool]] = None
+    ) -> bool:
+        """The whole loop; whether it came out as it should.
+
+        `ask` has the user apply a proposal, and says whether they did; None: it is done for them.
+        """
+        stage.prepare()
+        decide = ask or (lambda proposal_id: apply(stage, proposal_id, say))
+        if self.real:
+            assert self.program is not None
+            Walk(stage, Own(stage, self.program), say, decide).whole()
+            return True  # what a real model does is its own
+        if self.is_recorded:
+            return _as_it_should(Walk(stage, Recorded(stage), say, decide).whole())
+        assert self.program is not None
+        with scripted_model() as model:
+            agent = Scripted(stage, self.program, model)
+            return _as_it_should(Walk(stage, agent, say, decide).whole())
+
+
+def _as_it_should(outcome: Outcome) -> bool:
+    """Whether the first half did not pass and, where all was applied, the second did."""
+    failed = bool(outcome.before) and "verified" not in outcome.before
+    return failed and (outcome.declined or outcome.after == ("verified",))
+
+
+@contextmanager
+def stage(folder: Optional[Path], caller: Mapping[str, str]) -> Iterator[Stage]:
+    """A stage in a folder, which stays; or in a temporary one, gone afterwards.
+
+    Raises DemoError where something is in the folder already.
+    """
+    if folder is not None:
+        folder = folder.absolute()
+        if folder.exists() and any(folder.iterdir()):
+            raise DemoError(f"{folder} is not empty; name a new folder")
+        yield Stage(folder, caller)
+        return
+    # Resolved: where temporary folders lie behind a link, agents tell the other path.
+    made = Path(tempfile.mkdtemp(prefix="harness-demo-")).resolve()
+    try:
+        yield Stage(made, caller)
+    finally:
+        _remove(made)
+
+
+def _remove(folder: Path) -> None:
+    """Remove it, also from under a worker that is about to leave."""
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            time.sleep(0.1)
