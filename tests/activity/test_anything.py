@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from harness_tracing.activity import commands_of, edits_of, gate_of, reads_of, verification_of
 from harness_tracing.activity.outcomes import ended
-from harness_tracing.activity.shell import parsed, simple_commands
+from harness_tracing.activity.script import simple_commands
+from harness_tracing.activity.shell import parsed
 from harness_tracing.model import ToolCall, Turn
 
 PIECES = st.sampled_from(

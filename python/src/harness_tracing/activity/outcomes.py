@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Optional
 
-from harness_tracing.activity.shell import (
+from harness_tracing.activity.script import (
     Group,
     Part,
     Pipeline,

@@ -13,6 +13,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Optional, Union
 
+from harness_tracing.activity.plain import plain_script
+from harness_tracing.activity.script import (
+    Group,
+    Part,
+    Pipeline,
+    Script,
+    Simple,
+    Statement,
+    simple_commands,
+)
+
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
@@ -36,68 +47,16 @@ _BRANCHES = {
 _LONGEST = 100_000
 
 
-@dataclass(frozen=True)
-class Simple:
-    """One simple command. `words` are without quotes, what the shell would expand stays as is.
-
-    `writes` are the files that redirections write to, `heredoc` the text it reads. `inner` are
-    the commands of substitutions in its words.
-    """
-
-    words: tuple[str, ...]
-    text: str
-    writes: tuple[str, ...] = ()
-    heredoc: Optional[str] = None
-    inner: tuple[Simple, ...] = ()
-
-
-@dataclass(frozen=True)
-class Group:
-    """Commands in parentheses or braces. `branching`: they stand in an if, a loop, a function.
-
-    Which commands of a branching one ran, and how they ended, its own status does not tell.
-    `subshell`: what it changes of the shell, such as the folder, ends with it.
-    """
-
-    script: Script
-    branching: bool = False
-    subshell: bool = False
-    writes: tuple[str, ...] = ()
-
-
-Part = Union[Simple, Group]
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """Parts joined by ``|``; its status is the last one's unless pipefail is set."""
-
-    parts: tuple[Part, ...]
-    negated: bool = False
-
-
-@dataclass(frozen=True)
-class Statement:
-    """Pipelines joined by `joins` (``&&``, ``||``), one fewer than they are."""
-
-    pipelines: tuple[Pipeline, ...]
-    joins: tuple[str, ...] = ()
-    background: bool = False
-
-
-@dataclass(frozen=True)
-class Script:
-    """Statements one after the other. `whole` is false when some of it could not be read."""
-
-    statements: tuple[Statement, ...]
-    whole: bool = True
-
-
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def parsed(text: str) -> Script:
     """The script that a text is, as bash reads it; what is no shell gives what can be found."""
     if len(text) > _LONGEST:
         return Script((), False)
+    return plain_script(text) or by_grammar(text)
+
+
+def by_grammar(text: str) -> Script:
+    """The script as the grammar gives it, for texts of any kind."""
     root = _parser().parse(_NOT_ASCII.sub("x", text).encode("ascii")).root_node
     try:
         script = _script(Syntax(root, text))
@@ -112,18 +71,6 @@ def _parser() -> Parser:
     import tree_sitter_bash
 
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
-
-
-def simple_commands(script: Script) -> Iterator[Simple]:
-    """Every simple command in a script in the order of its text."""
-    for statement in script.statements:
-        for pipeline in statement.pipelines:
-            for part in pipeline.parts:
-                if isinstance(part, Group):
-                    yield from simple_commands(part.script)
-                else:
-                    yield part
-                    yield from part.inner
 
 
 @dataclass(frozen=True)

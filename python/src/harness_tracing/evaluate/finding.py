@@ -31,7 +31,16 @@ class NotMeasurable:
     why: str
 
 
-Judgement = Optional[Union[Finding, NotMeasurable]]
+@dataclass(frozen=True)
+class Failed:
+    """The rule itself failed: it raised `error`, or gave what is no verdict of its labels."""
+
+    rule: str
+    error: str
+    why: str
+
+
+Judgement = Optional[Union[Finding, NotMeasurable, Failed]]
 """None: the turn holds nothing for the rule to judge, so it counts neither way."""
 
 
