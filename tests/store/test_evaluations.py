@@ -47,8 +47,10 @@ def with_task(folder: Path, *, judges_sessions: bool = False, **fields: Any) -> 
     return store, made
 
 
-def take(store: Store, now_ns: int = NOON_NS, names: tuple[str, ...] = ()) -> list[TaskItem]:
-    return store.evaluations.queue.take(now_ns, names, 100)
+def take(store: Store, now_ns: int = NOON_NS) -> list[TaskItem]:
+    """Everything that is due of the task there is."""
+    queue = store.evaluations.queue
+    return [item for key in queue.due_tasks(now_ns, ()) for item in queue.take(key, now_ns, (), 99)]
 
 
 def settle(store: Store, *items: TaskItem, **fields: Any) -> None:
@@ -284,15 +286,37 @@ def test_a_failure_is_visible_and_tried_again_when_it_is_time(tmp_path: Path) ->
         assert len(take(store)) == 2
 
 
-def test_what_waits_for_a_key_is_due_where_there_is_one(tmp_path: Path) -> None:
-    store, _ = with_task(tmp_path)
+def test_a_task_without_a_key_is_due_where_there_is_one(tmp_path: Path) -> None:
+    store, made = with_task(tmp_path)
     queue = store.evaluations.queue
     with store:
         store.write(change(turn()))
-        (item,) = take(store)
-        queue.put_off([PutOff(item, "OPENAI_API_KEY is not set", NOON_NS, "OPENAI_API_KEY")])
-        assert not queue.is_due(NOON_NS + LONGEST_BACKOFF_NS, ("PATH",))
-        assert queue.is_due(NOON_NS, ("PATH", "OPENAI_API_KEY"))
+        run = store.evaluations.start_run(made.task_id, "backfill", Scope(), NOON_NS)
+        queue.hold(made.task_id, "JUDGE_KEY is not set", NOON_NS, "JUDGE_KEY")
+        counts = queue.counts(made.task_id)
+        assert (counts.error, counts.waits_for) == ("JUDGE_KEY is not set", "JUDGE_KEY")
+
+        late_ns = NOON_NS + LONGEST_BACKOFF_NS
+        without, with_key = ("PATH",), ("PATH", "JUDGE_KEY")
+        assert (queue.is_due(late_ns, without), queue.due_runs(late_ns, without)) == (False, [])
+        assert queue.take(made.task_id, late_ns, without, 9) == []
+        assert queue.is_due(NOON_NS, with_key)
+        assert queue.due_runs(NOON_NS, with_key) == [run.run_id]
+        assert queue.due_tasks(NOON_NS, with_key) == [made.task_id]
+        queue.release(made.task_id)
+        assert queue.counts(made.task_id).error is None and queue.is_due(NOON_NS, ())
+
+
+def test_a_judge_that_cannot_be_asked_is_asked_more_and_more_rarely(tmp_path: Path) -> None:
+    store, made = with_task(tmp_path)
+    queue = store.evaluations.queue
+    with store:
+        store.write(change(turn()))
+        for minutes in (1, 4):
+            queue.hold(made.task_id, "the extra judge is not installed", NOON_NS)
+            due_ns = NOON_NS + minutes * MINUTE_NS
+            assert queue.counts(made.task_id).due_at_ns == due_ns
+            assert [queue.is_due(at, ()) for at in (due_ns - 1, due_ns)] == [False, True]
 
 
 def test_a_run_is_due_until_it_has_ended(tmp_path: Path) -> None:
@@ -301,11 +325,18 @@ def test_a_run_is_due_until_it_has_ended(tmp_path: Path) -> None:
     with store:
         run = store.evaluations.start_run(made.task_id, "backfill", Scope(), NOON_NS)
         assert queue.due_runs(NOON_NS, ()) == [run.run_id]
-        queue.put_off_run(run.run_id, "the server was busy", NOON_NS + MINUTE_NS)
-        assert queue.due_runs(NOON_NS, ()) == []
-        assert (queue.is_due(NOON_NS + MINUTE_NS, ()), queue.begin_run(run.run_id)) == (True, 1)
+        assert [queue.begin_run(run.run_id) for _ in range(2)] == [1, 2]
+        settle(store, run_id=run.run_id, judged=1)
+        assert queue.begin_run(run.run_id) == 1
         store.evaluations.end_run(run.run_id, "completed", None, NOON_NS)
-        assert not queue.is_due(NOON_NS + MINUTE_NS, ())
+        assert not queue.is_due(NOON_NS, ())
+
+
+def test_the_limit_of_a_task_can_be_raised(tmp_path: Path) -> None:
+    store, made = with_task(tmp_path, max_cost_usd=1.0)
+    with store:
+        store.evaluations.set_max_cost(made.task_id, 2.5)
+        assert store.evaluations.task("checks") == replace(made, max_cost_usd=2.5)
 
 
 @pytest.mark.parametrize(("attempts", "minutes"), [(1, 1), (2, 4), (3, 16), (9, 360), (99, 360)])

@@ -266,7 +266,11 @@ CREATE TABLE tasks (
     judges_sessions INTEGER NOT NULL, -- 1: it judges whole sessions; 0: turns or their spans
     paused INTEGER NOT NULL DEFAULT 0, -- 1: what is to be judged waits
     definition TEXT NOT NULL,     -- JSON of what else definitions.Task holds
-    created_at_ns INTEGER NOT NULL -- when it was made
+    created_at_ns INTEGER NOT NULL, -- when it was made
+    attempts INTEGER NOT NULL DEFAULT 0, -- how often its judge could not be asked, in a row
+    due_at_ns INTEGER NOT NULL DEFAULT 0, -- it is not asked before
+    waits_for TEXT,               -- the variable with the key that is missing
+    error TEXT                    -- why it could not be asked
 ) WITHOUT ROWID;
 
 -- What came of a task: one row for its continuous judging, one per pass over what was there.
@@ -282,15 +286,13 @@ CREATE TABLE task_runs (
     skipped INTEGER NOT NULL DEFAULT 0, -- what had a result already
     failed INTEGER NOT NULL DEFAULT 0, -- what the judge gave no verdict on
     spent_usd REAL NOT NULL DEFAULT 0, -- what that cost
-    attempts INTEGER NOT NULL DEFAULT 0, -- how often it was taken up in vain
-    due_at_ns INTEGER NOT NULL DEFAULT 0, -- it is not taken up before
-    waits_for TEXT,               -- the variable with the key that it waits for
-    message TEXT                  -- why it waits or has ended
+    attempts INTEGER NOT NULL DEFAULT 0, -- how often it was taken up
+    message TEXT                  -- why it has ended
 ) WITHOUT ROWID;
 -- The runs of a task.
 CREATE INDEX task_runs_by_task ON task_runs (task_id, started_at_ns);
 -- Passes that are to be gone on with.
-CREATE INDEX task_runs_open ON task_runs (due_at_ns) WHERE status = 'running';
+CREATE INDEX task_runs_open ON task_runs (task_id) WHERE status = 'running';
 
 -- What a continuous task has yet to judge. A row is written in the transaction that makes a turn
 -- final, by a trigger, and deleted in the one that writes the results.
@@ -301,7 +303,6 @@ CREATE TABLE task_items (
     state TEXT NOT NULL DEFAULT 'waiting', -- waiting, or failed: it is not tried again by itself
     attempts INTEGER NOT NULL DEFAULT 0, -- how often it was taken up
     due_at_ns INTEGER NOT NULL DEFAULT 0, -- not before; a whole session: when it is quiet for long
-    waits_for TEXT,               -- the variable with the key that it waits for
     error TEXT,                   -- what went wrong last
     PRIMARY KEY (task_id, session_key, turn_key)
 ) WITHOUT ROWID;

@@ -83,6 +83,8 @@ class Evaluations:
                 return known[0]
             if known:
                 _check_same_subject(known[0], definition)
+            elif self._versions("name = ? LIMIT 1", name):
+                raise DefinitionError(f"there is another evaluator {name!r}; choose another name")
             made = Evaluator(
                 key, name, known[0].version + 1 if known else 1, message, definition, now_ns
             )
@@ -146,9 +148,7 @@ class Evaluations:
     def put_task(self, task: Task, *, judges_sessions: bool) -> Task:
         """Make a task; its id is derived from its name. DefinitionError when there is one."""
         made = replace(task, task_id=task_id(task.name))
-        rest = {
-            key: value for key, value in msgspec.to_builtins(made).items() if key not in _IN_COLUMNS
-        }
+        rest = _outside_columns(made)
         with self._writing():
             if self._tasks("task_id = ?", made.task_id):
                 raise DefinitionError(
@@ -194,6 +194,15 @@ class Evaluations:
                     (now_ns, "the task was paused", task_id),
                 )
 
+    def set_max_cost(self, task_id: str, max_cost_usd: Optional[float]) -> None:
+        """Change what all runs of a task may cost together; None: no limit."""
+        with self._writing():
+            for task in self._tasks("task_id = ?", task_id):
+                rest = _outside_columns(replace(task, max_cost_usd=max_cost_usd))
+                self._connection.execute(
+                    "UPDATE tasks SET definition = ? WHERE task_id = ?", (_text(rest), task_id)
+                )
+
     def delete_task(self, task_id: str) -> bool:
         """Delete a task and its runs, not its results; False when there is none."""
         with self._writing():
@@ -229,7 +238,7 @@ class Evaluations:
         """Note how a run ended; one that has ended stays as it is."""
         with self._writing():
             self._connection.execute(
-                "UPDATE task_runs SET status = ?, message = ?, ended_at_ns = ?, waits_for = NULL"
+                "UPDATE task_runs SET status = ?, message = ?, ended_at_ns = ?"
                 " WHERE run_id = ? AND status = 'running'",
                 (status, codec.text_column(message), now_ns, run_id),
             )
@@ -280,6 +289,11 @@ def _check_same_subject(known: Evaluator, definition: Definition) -> None:
             f"{known.name} judges by {before}, which tasks rely on, and cannot judge by {now} now; "
             "make that one under another name"
         )
+
+
+def _outside_columns(task: Task) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(task)
+    return {key: value for key, value in found.items() if key not in _IN_COLUMNS}
 
 
 def _plain(task: Task) -> Sequence[EvaluatorRef]:

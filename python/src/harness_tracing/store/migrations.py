@@ -140,7 +140,11 @@ CREATE TABLE tasks (
     judges_sessions INTEGER NOT NULL,
     paused INTEGER NOT NULL DEFAULT 0,
     definition TEXT NOT NULL,
-    created_at_ns INTEGER NOT NULL
+    created_at_ns INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at_ns INTEGER NOT NULL DEFAULT 0,
+    waits_for TEXT,
+    error TEXT
 ) WITHOUT ROWID;
 CREATE TABLE task_runs (
     run_id TEXT PRIMARY KEY,
@@ -155,12 +159,10 @@ CREATE TABLE task_runs (
     failed INTEGER NOT NULL DEFAULT 0,
     spent_usd REAL NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
-    due_at_ns INTEGER NOT NULL DEFAULT 0,
-    waits_for TEXT,
     message TEXT
 ) WITHOUT ROWID;
 CREATE INDEX task_runs_by_task ON task_runs (task_id, started_at_ns);
-CREATE INDEX task_runs_open ON task_runs (due_at_ns) WHERE status = 'running';
+CREATE INDEX task_runs_open ON task_runs (task_id) WHERE status = 'running';
 CREATE TABLE task_items (
     task_id TEXT NOT NULL REFERENCES tasks ON DELETE CASCADE,
     session_key INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
@@ -168,7 +170,6 @@ CREATE TABLE task_items (
     state TEXT NOT NULL DEFAULT 'waiting',
     attempts INTEGER NOT NULL DEFAULT 0,
     due_at_ns INTEGER NOT NULL DEFAULT 0,
-    waits_for TEXT,
     error TEXT,
     PRIMARY KEY (task_id, session_key, turn_key)
 ) WITHOUT ROWID;

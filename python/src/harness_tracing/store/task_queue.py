@@ -8,7 +8,7 @@ needs no lease: who finds a row finds it unsettled.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -22,23 +22,24 @@ LONGEST_BACKOFF_NS = 6 * 3600 * 10**9
 FREE_ATTEMPTS = 2
 """So often a row is taken up again at once: whoever had it was killed, which is nobody's fault."""
 
-_DUE = (
-    "({0}.due_at_ns <= :now OR {0}.due_at_ns > :now + :longest)"
-    " AND ({0}.waits_for IS NULL OR {0}.waits_for IN (SELECT value FROM json_each(:names)))"
+_READY = (
+    "tasks.paused = 0 AND {due}"
+    " AND (tasks.waits_for IS NULL OR tasks.waits_for IN (SELECT value FROM json_each(:names)))"
 )
+# A time that lies further ahead than any backoff is a clock that was set back.
+_DUE = "({0}.due_at_ns <= :now OR {0}.due_at_ns > :now + :longest)"
 _ITEMS = (
     "FROM task_items AS i JOIN tasks USING (task_id) JOIN sessions USING (session_key)"
     " LEFT JOIN turns ON turns.turn_key = i.turn_key"
-    " WHERE i.state = 'waiting' AND tasks.paused = 0"
+    f" WHERE i.state = 'waiting' AND {_READY.format(due=_DUE.format('tasks'))}"
     f" AND ({_DUE.format('i')}"
     " OR i.turn_key = 0 AND i.attempts = 0 AND sessions.ended_at_ns IS NOT NULL)"
     " AND (i.turn_key != 0 OR NOT EXISTS (SELECT 1 FROM turns AS o"
     " WHERE o.session_key = i.session_key AND o.final = 0))"
 )
 _RUNS = (
-    "FROM task_runs AS r JOIN tasks USING (task_id)"
-    f" WHERE r.status = 'running' AND r.kind = 'backfill' AND tasks.paused = 0"
-    f" AND {_DUE.format('r')}"
+    "FROM task_runs AS r JOIN tasks USING (task_id) WHERE r.status = 'running'"
+    f" AND r.kind = 'backfill' AND {_READY.format(due=_DUE.format('tasks'))}"
 )
 
 
@@ -60,15 +61,11 @@ class TaskItem:
 
 @dataclass(frozen=True)
 class PutOff:
-    """Why an item could not be settled. `due_at_ns` None: it is not tried again by itself.
-
-    `waits_for` names the variable whose key is missing.
-    """
+    """Why an item could not be settled. `due_at_ns` None: it is not tried again by itself."""
 
     item: TaskItem
     error: str
     due_at_ns: Optional[int]
-    waits_for: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -92,8 +89,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class QueueCounts:
-    """What a task has yet to judge: turns and sessions that wait, those of them that failed before
-    or wait for a key, and those that are not tried again by themselves; the last reason of all.
+    """What a task has yet to judge: turns and sessions that wait, those of them that failed before,
+    and those that are not tried again by themselves.
+
+    `error` says why the task's judge cannot be asked, else what went wrong with one of them;
+    `waits_for` names the variable whose key is missing. `due_at_ns`: when it is tried again.
     """
 
     waiting: int = 0
@@ -101,6 +101,7 @@ class QueueCounts:
     given_up: int = 0
     due_at_ns: Optional[int] = None
     error: Optional[str] = None
+    waits_for: Optional[str] = None
 
 
 class TaskQueue:
@@ -119,14 +120,18 @@ class TaskQueue:
             found = f"SELECT EXISTS (SELECT 1 {_ITEMS}) OR EXISTS (SELECT 1 {_RUNS})"
             return bool(self._connection.execute(found, asked).fetchone()[0])
 
-    def take(
-        self,
-        now_ns: int,
-        names: Iterable[str],
-        limit: int,
-        without: Collection[str] = (),
-    ) -> list[TaskItem]:
-        """Take up what is due, the oldest sessions first, but of these tasks nothing.
+    def due_tasks(self, now_ns: int, names: Iterable[str]) -> list[str]:
+        """The ids of the tasks that have turns or sessions due, the oldest task first."""
+        with explained(self._path), snapshot(self._connection):
+            rows = self._connection.execute(
+                "SELECT task_id FROM tasks WHERE task_id IN"
+                f" (SELECT i.task_id {_ITEMS}) ORDER BY created_at_ns, task_id",
+                _asked(now_ns, names),
+            )
+            return [row[0] for row in rows]
+
+    def take(self, task_id: str, now_ns: int, names: Iterable[str], limit: int) -> list[TaskItem]:
+        """Take up what is due of a task, session by session.
 
         What was taken up in vain several times is put off, so that what kills its process does not
         keep all the rest from being judged.
@@ -137,9 +142,9 @@ class TaskQueue:
         )
         with explained(self._path), transaction(self._connection):
             rows = self._connection.execute(
-                f"{columns} {_ITEMS} AND i.task_id NOT IN (SELECT value FROM json_each(:without))"
-                " ORDER BY i.session_key, i.task_id, i.turn_key LIMIT :limit",
-                {**_asked(now_ns, names), "limit": limit, "without": _names(without)},
+                f"{columns} {_ITEMS} AND i.task_id = :task_id"
+                " ORDER BY i.session_key, i.turn_key LIMIT :limit",
+                {**_asked(now_ns, names), "limit": limit, "task_id": task_id},
             ).fetchall()
             items = [TaskItem(*row) for row in rows]
             self._connection.executemany(
@@ -179,7 +184,7 @@ class TaskQueue:
                 self._put_off(each)
             self._connection.execute(
                 "UPDATE task_runs SET judged = judged + ?, skipped = skipped + ?,"
-                " failed = failed + ?, spent_usd = spent_usd + ? WHERE run_id = ?",
+                " failed = failed + ?, spent_usd = spent_usd + ?, attempts = 0 WHERE run_id = ?",
                 (
                     outcome.judged,
                     outcome.skipped,
@@ -195,28 +200,46 @@ class TaskQueue:
             for each in items:
                 self._put_off(each)
 
-    def put_off_run(
-        self, run_id: str, message: str, due_at_ns: int, waits_for: Optional[str] = None
-    ) -> None:
-        """Note why a run cannot go on for now, and when it is taken up again."""
+    def hold(self, task_id: str, error: str, now_ns: int, waits_for: Optional[str] = None) -> None:
+        """Note why a task's judge cannot be asked at all: it waits, longer each time.
+
+        With `waits_for`, the variable whose key is missing, it waits for a process that has it.
+        """
+        with explained(self._path), transaction(self._connection):
+            found = self._connection.execute(
+                "SELECT attempts FROM tasks WHERE task_id = ?", (task_id,)
+            ).fetchone()
+            attempts = (found[0] if found else 0) + 1
+            due_at_ns = now_ns if waits_for else now_ns + backoff_ns(attempts)
+            self._connection.execute(
+                "UPDATE tasks SET attempts = ?, due_at_ns = ?, waits_for = ?, error = ?"
+                " WHERE task_id = ?",
+                (attempts, due_at_ns, waits_for, codec.text_column(error), task_id),
+            )
+
+    def release(self, task_id: str) -> None:
+        """A task's judge can be asked again."""
         with explained(self._path), transaction(self._connection):
             self._connection.execute(
-                "UPDATE task_runs SET message = ?, due_at_ns = ?, waits_for = ?,"
-                " attempts = attempts + 1 WHERE run_id = ? AND status = 'running'",
-                (codec.text_column(message), due_at_ns, waits_for, run_id),
+                "UPDATE tasks SET attempts = 0, due_at_ns = 0, waits_for = NULL, error = NULL"
+                " WHERE task_id = ? AND error IS NOT NULL",
+                (task_id,),
             )
 
     def begin_run(self, run_id: str) -> int:
-        """Take a run up, from its beginning: what it skips is counted anew. How often before."""
+        """Take a run up: what it skips is counted anew. How often that was in vain, this included.
+
+        Each result that it writes makes that 0.
+        """
         with explained(self._path), transaction(self._connection):
-            found = self._connection.execute(
-                "SELECT attempts FROM task_runs WHERE run_id = ?", (run_id,)
-            ).fetchone()
             self._connection.execute(
-                "UPDATE task_runs SET skipped = 0, failed = 0, message = NULL, waits_for = NULL"
+                "UPDATE task_runs SET attempts = attempts + 1, skipped = 0, failed = 0"
                 " WHERE run_id = ?",
                 (run_id,),
             )
+            found = self._connection.execute(
+                "SELECT attempts FROM task_runs WHERE run_id = ?", (run_id,)
+            ).fetchone()
             return int(found[0]) if found else 0
 
     def counts(self, task_id: str) -> QueueCounts:
@@ -231,20 +254,25 @@ class TaskQueue:
                 " FROM task_items WHERE task_id = ?",
                 (task_id,),
             ).fetchone()
-            error = self._connection.execute(
-                "SELECT error FROM task_items WHERE task_id = ? AND error IS NOT NULL"
-                " ORDER BY attempts DESC, session_key, turn_key LIMIT 1",
+            held = self._connection.execute(
+                "SELECT due_at_ns, error, waits_for FROM tasks"
+                " WHERE task_id = ? AND error IS NOT NULL",
                 (task_id,),
             ).fetchone()
-        found = (waiting or 0, failing or 0, given_up or 0, due_at_ns)
-        return QueueCounts(*found, error=error[0] if error else None)
+            failed = self._connection.execute(
+                "SELECT ?, error, NULL FROM task_items WHERE task_id = ? AND error IS NOT NULL"
+                " ORDER BY attempts DESC, session_key, turn_key LIMIT 1",
+                (due_at_ns, task_id),
+            ).fetchone()
+        told = held or failed or (None, None, None)
+        return QueueCounts(waiting or 0, failing or 0, given_up or 0, *told)
 
     def retry(self, task_id: str) -> int:
         """Have all that failed of a task tried again at once; returns how many those are."""
         with explained(self._path), transaction(self._connection):
             done = self._connection.execute(
-                "UPDATE task_items SET state = 'waiting', attempts = 0, due_at_ns = 0,"
-                " waits_for = NULL WHERE task_id = ? AND error IS NOT NULL",
+                "UPDATE task_items SET state = 'waiting', attempts = 0, due_at_ns = 0"
+                " WHERE task_id = ? AND error IS NOT NULL",
                 (task_id,),
             )
             return int(done.rowcount)
@@ -252,15 +280,9 @@ class TaskQueue:
     def _put_off(self, each: PutOff) -> None:
         state = "failed" if each.due_at_ns is None else "waiting"
         self._connection.execute(
-            "UPDATE task_items SET state = ?, due_at_ns = ?, waits_for = ?, error = ?"
+            "UPDATE task_items SET state = ?, due_at_ns = ?, error = ?"
             " WHERE task_id = ? AND session_key = ? AND turn_key = ?",
-            (
-                state,
-                each.due_at_ns or 0,
-                each.waits_for,
-                codec.text_column(each.error),
-                *_key(each.item),
-            ),
+            (state, each.due_at_ns or 0, codec.text_column(each.error), *_key(each.item)),
         )
 
 
