@@ -25,7 +25,8 @@ class Pair:
     """A span that somebody labelled, and what the evaluator says of it.
 
     `said` None: there is nothing in it for the evaluator to judge, or (`asked` false) the run
-    ended before. `turn` is its turn's number, None for a whole session.
+    ended before. `turn` is its turn's number, None for a whole session; `is_step`: it is a span
+    within that turn.
     """
 
     agent: str
@@ -34,10 +35,13 @@ class Pair:
     human: Annotation
     said: Optional[Annotation]
     asked: bool = True
+    is_step: bool = False
 
     @property
     def ref(self) -> str:
-        """What `harness annotate` and `sessions show` call it: SESSION:NUMBER, or the session."""
+        """What `harness annotate` calls it: SESSION:NUMBER or a span's id; else the session."""
+        if self.is_step:
+            return self.human.span_id
         return self.session_id if self.turn is None else f"{self.session_id}:{self.turn}"
 
 
