@@ -30,7 +30,10 @@ from recording_text import cleaned, spoken
 
 DUMP = Path(__file__).with_name("dump_hook.py")
 # Lines that no reader takes anything from, and that hold much of the vendor's text.
-NOT_KEPT = ("api-request-blob", "api-request-shape", "file-history-snapshot", "attachment")
+NOT_KEPT = (
+    *("api-request-blob", "api-request-shape", "file-history-snapshot", "attachment"),
+    *("atis-latch", "last-prompt", "tools-used"),
+)
 
 
 @dataclass
@@ -60,9 +63,15 @@ class Recorder:
             }
             for call in calls
         ]
-        recording = {"said": said, "events": events, "transcript": self._lines(ticket)}
-        text = self._moved(json.dumps(recording, indent=0, ensure_ascii=False))
-        (RECORDINGS / f"{ticket.name}.json").write_text(text + "\n", encoding="utf-8")
+        parts = ",\n".join(
+            (
+                f'"said": {_json(said)}',
+                f'"events": {_list(events)}',
+                f'"transcript": {_list(self._lines(ticket))}',
+            )
+        )
+        text = self._moved("{\n" + parts + "\n}\n")
+        (RECORDINGS / f"{ticket.name}.json").write_text(text, encoding="utf-8")
         return said
 
     def _listen(self) -> None:
@@ -95,6 +104,15 @@ class Recorder:
         ):
             text = text.replace(old, new)
         return text
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _list(values: list[Any]) -> str:
+    """A list with a line for each value, so that differences can be read."""
+    return "[\n" + ",\n".join(map(_json, values)) + "\n]"
 
 
 def main() -> None:
