@@ -43,6 +43,8 @@ Where to go on: [observing](observe.md), [judges](judges.md) for what no rule ca
 [skills](skills.md), with which your agent does this for you. To start in a project of your own, see
 [getting started](getting-started.md).
 """
+AS_THE_TUTORIAL = {"TMPDIR": "/tmp", "TZ": "UTC", "COLUMNS": "100", "PYTHONUTF8": "1"}
+"""Variables under which the demo prints what stands on the page."""
 REPLACED = (
     (re.compile(r"(?:/private)?/tmp/harness-demo-\w{8}"), "/tmp/harness-demo"),
     (re.compile(r"\d{4}-\d\d-\d\d(?=[ T]\d\d:\d\d)"), "2026-01-05"),
@@ -54,14 +56,7 @@ REPLACED = (
 def transcript(*options: str) -> str:
     """What the demo prints on stdout, with times of day and the folder's name taken out."""
     with tempfile.TemporaryDirectory() as home:
-        environ = {
-            "HOME": home,
-            "PATH": os.environ["PATH"],
-            "TMPDIR": "/tmp",
-            "TZ": "UTC",
-            "COLUMNS": "100",
-            "PYTHONUTF8": "1",
-        }
+        environ = {"HOME": home, "PATH": os.environ["PATH"], **AS_THE_TUTORIAL}
         command = [sys.executable, "-m", "harness_tracing.cli", "demo", "loop", "--yes", *options]
         done = subprocess.run(command, env=environ, capture_output=True, encoding="utf-8")
     if done.returncode:

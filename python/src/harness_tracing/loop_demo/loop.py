@@ -49,7 +49,7 @@ class Walk:
         first, second = self._work(FREESHIP), self._work(SMALL_LETTERS)
         assert first == second
         self._observe(first)
-        before = self._evaluate(first, turns=2)
+        before = self._evaluate(first)
         applied = self._improve()
         after: tuple[Optional[str], ...] = ()
         if any(applied):
@@ -81,14 +81,14 @@ class Walk:
         self._harness("flush", "--wait")
         self._harness("sessions", "show", session_id[:8])
 
-    def _evaluate(self, session_id: str, turns: int) -> tuple[Optional[str], ...]:
+    def _evaluate(self, session_id: str) -> tuple[Optional[str], ...]:
         transcript.heading(self.say, "3. Evaluate")
         transcript.prose(
             self.say,
             f"""The rule {RULE} asks for the gate after the last edit.
             Tests that passed are a part of it (partial), and not a pass.""",
         )
-        labels = self._labels(session_id, turns)
+        labels = self._labels(session_id)
         self._harness("stats", "--by", "evaluator")
         return labels
 
@@ -129,7 +129,7 @@ class Walk:
         session_id = self._work(SAVE25)
         self._harness("flush", "--wait")
         self._harness("sessions", "show", session_id[:8])
-        return self._labels(session_id, turns=1)
+        return self._labels(session_id)
 
     def _report(self) -> None:
         transcript.heading(self.say, "6. Did it help?")
@@ -166,18 +166,16 @@ class Walk:
         mine = [each for each in found if each["rule"] == RULE and each["kind"] in wanted]
         return sorted(mine, key=lambda each: wanted.index(each["kind"]))
 
-    def _labels(self, session_id: str, turns: int) -> tuple[Optional[str], ...]:
-        """The rule's labels on a session's turns, when it has looked at all of them."""
+    def _labels(self, session_id: str) -> tuple[Optional[str], ...]:
+        """The rule's labels on a session's turns, when the task has looked at all there are."""
         deadline = time.monotonic() + _SCORED_WITHIN_S
         while time.monotonic() < deadline:
             with Store.open(self.stage.home.store, readonly=True) as store:
-                found = [
-                    each
-                    for each in store.annotations("claude-code", session_id)
-                    if each.name == RULE
-                ]
-            if len(found) >= turns:
-                return tuple(each.label for each in found)
+                task = store.evaluations.task(TASK)
+                assert task is not None
+                if not store.evaluations.queue.counts(task.task_id).waiting:
+                    found = store.annotations("claude-code", session_id)
+                    return tuple(each.label for each in found if each.name == RULE)
             time.sleep(_POLL_S)
         log = self.stage.home.logs
         raise DemoError(f"the turns were not scored within {_SCORED_WITHIN_S} s; see {log}")

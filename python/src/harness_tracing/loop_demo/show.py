@@ -57,14 +57,14 @@ class Cast:
             Walk(stage, Own(stage, self.program), say, decide).whole()
             return True  # what a real model does is its own
         if self.is_recorded:
-            return _as_it_should(Walk(stage, Recorded(stage), say, decide).whole())
+            return came_out_well(Walk(stage, Recorded(stage), say, decide).whole())
         assert self.program is not None
         with scripted_model() as model:
             agent = Scripted(stage, self.program, model)
-            return _as_it_should(Walk(stage, agent, say, decide).whole())
+            return came_out_well(Walk(stage, agent, say, decide).whole())
 
 
-def _as_it_should(outcome: Outcome) -> bool:
+def came_out_well(outcome: Outcome) -> bool:
     """Whether the first half did not pass and, where all was applied, the second did."""
     failed = bool(outcome.before) and "verified" not in outcome.before
     return failed and (outcome.declined or outcome.after == ("verified",))
