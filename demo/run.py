@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,20 +17,18 @@ import tempfile
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Optional
 
 from checkout import CLAUDE, HARNESS, PLUGIN, ROOT, install
 from claude_client import Home
+from harness_tracing.loop_demo.recorded import Moved
 from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from scenarios import SCRIPTS, SUMMARY
 
 RECORDING = ROOT / "tests" / "recordings" / "claude-code" / "tool_cycle"
 PROMPT = "Add a discount code SAVE25: 25 % off the goods. [[tool_cycle]]"
 RECORDED_HOME = "/home/dev"
-ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def main() -> int:
@@ -94,7 +91,7 @@ def play_recording(folder: Path) -> tuple[Home, str]:
     events = [json.loads(line) for line in lines if line]
     names = {event["event"] for event in events}
     hooks = {name: registered(home, name) for name in names}
-    now = Now(home, time.time_ns() - events[0]["at_ns"])
+    now = Now({RECORDED_HOME: str(home.path)}, time.time_ns() - events[0]["at_ns"], home)
     for event in events:
         time.sleep(max(0, event["at_ns"] + now.later_ns - time.time_ns()) / 1e9)
         lay_out_files(now, event["files"])
@@ -105,20 +102,10 @@ def play_recording(folder: Path) -> tuple[Home, str]:
 
 
 @dataclass(frozen=True)
-class Now:
-    """Moves what was recorded to this home and to the present, `later_ns` after the recording."""
+class Now(Moved):
+    """Moves what was recorded to this home and to the present."""
 
     home: Home
-    later_ns: int
-
-    def text(self, text: str) -> str:
-        """`text` with its paths and its UTC times moved."""
-        return TIME.sub(self._time, text.replace(RECORDED_HOME, str(self.home.path)))
-
-    def _time(self, match: re.Match[str]) -> str:
-        then = datetime.strptime(match.group(), ISO).replace(tzinfo=timezone.utc)
-        moved = then + timedelta(microseconds=self.later_ns / 1000)
-        return f"{moved:%Y-%m-%dT%H:%M:%S}.{moved.microsecond // 1000:03d}Z"
 
 
 def lay_out_files(now: Now, states: Optional[dict[str, dict[str, int]]]) -> None:

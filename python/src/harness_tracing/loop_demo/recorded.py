@@ -37,7 +37,7 @@ class Moved:
     def text(self, text: str) -> str:
         """`text` moved; it is JSON, in which a path may have to be written otherwise."""
         for old, new in self.places.items():
-            text = text.replace(old, json.dumps(new)[1:-1])
+            text = text.replace(old, json.dumps(new, ensure_ascii=False)[1:-1])
         return _TIME.sub(self._time, text)
 
     def _time(self, match: re.Match[str]) -> str:
