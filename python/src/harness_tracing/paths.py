@@ -94,6 +94,11 @@ class Home:
         return self.root / "skills.json"
 
     @property
+    def improvements(self) -> Path:
+        """What `harness improve apply` found in the files it edited, by proposal."""
+        return self.root / "improvements"
+
+    @property
     def status(self) -> Path:
         """The lines that `harness status` printed last, by environment."""
         return self.root / "status"

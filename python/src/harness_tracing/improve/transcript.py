@@ -90,5 +90,6 @@ def _line(
 
 def elsewhere(folder: str, to: str) -> Callable[[str], str]:
     """What puts a folder's paths into another folder, in any text."""
-    pattern = re.compile(re.escape(folder.rstrip("/")) + r"(?![\w.-])")
+    begins = r"(?:(?<![\w./~-])|(?<=\\[nt]))"
+    pattern = re.compile(begins + re.escape(folder.rstrip("/")) + r"(?![\w.-])")
     return lambda text: pattern.sub(lambda _: to, text) if folder.strip("/") else text
