@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Literal, Optional
+
+from harness_tracing.activity.words import program
 
 CheckKind = Literal["tests", "lint", "types", "format", "build", "check"]
 """``check``: several of these, by the project's own script."""
@@ -126,6 +127,7 @@ _TAKES_VALUE = {"-C", "-f", "--directory", "--file", "-j", "--prefix", "--filter
 _MAKES = {"make", "gmake"}
 _RUNS_NOTHING = {"--version", "--help", "--collect-only", "--co", "--dry-run"}
 _DRY_RUNS = {"-n", "--just-print", "-q", "--question"}
+_KNOWN = {*_TASK_RUNNERS, *_PACKAGE_RUNNERS, *(words.split(" ", 1)[0] for words in _TABLE)}
 
 # What the output of a runner says when its exit status is out of sight: failed, passed.
 _SAID: dict[str, tuple[str, str]] = {
@@ -158,20 +160,21 @@ def check_of(words: tuple[str, ...]) -> Optional[Check]:
     """What a command of these words checks, None when it is no check that is known."""
     if not words:
         return None
-    name = PurePosixPath(words[0]).name
+    name = program(words[0])
     if name in ("gradlew", "mvnw"):
         name = name[:-1]
+    own = words[0] != name or name.endswith((".sh", ".py", ".js", ".ts", ".mjs"))
+    if name not in _KNOWN and not own:
+        return None
     if _RUNS_NOTHING & set(words[1:]) or (name in _MAKES and _DRY_RUNS & set(words[1:])):
         return None
     if name in _TASK_RUNNERS or name in _PACKAGE_RUNNERS:
         looks = name not in _PACKAGE_RUNNERS and LOOKS_ONLY & set(words)
         return None if looks else _of_task(name, words)
-    kind = _listed(name, words[1:])
+    kind = _listed(name, words[1:]) if name in _KNOWN else None
     if kind is not None:
         return Check(kind, name)
-    if words[0] != name or name.endswith((".sh", ".py", ".js", ".ts", ".mjs")):
-        return _of_script(name)
-    return None
+    return _of_script(name) if own else None
 
 
 def _listed(name: str, rest: tuple[str, ...]) -> Optional[CheckKind]:
@@ -208,7 +211,7 @@ def tasks_of(words: tuple[str, ...]) -> list[str]:
             skip = True
         elif not word.startswith("-") and "=" not in word:
             tasks.append(word.split(":")[0] if words[0] in _PACKAGE_RUNNERS else word)
-    if PurePosixPath(words[0]).name in _PACKAGE_RUNNERS:
+    if program(words[0]) in _PACKAGE_RUNNERS:
         tasks = [task for task in tasks if task not in ("run", "run-script")][:1]
         tasks = ["test" if task in ("t", "tst") else task for task in tasks]
     return tasks

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Optional, Union
+
+from harness_tracing.activity.runners import Check, check_of
+from harness_tracing.activity.words import shell_script, unwrapped
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,26 @@ class Simple:
     writes: tuple[str, ...] = ()
     heredoc: Optional[str] = None
     inner: tuple[Simple, ...] = ()
+
+    @cached_property
+    def bare(self) -> tuple[str, ...]:
+        """The words without wrappers."""
+        return unwrapped(self.words)
+
+    @cached_property
+    def line(self) -> str:
+        """Its first line as written, blanks drawn together."""
+        return " ".join(self.text.split("\n", 1)[0].split())
+
+    @cached_property
+    def check(self) -> Optional[Check]:
+        """What it checks."""
+        return check_of(self.bare)
+
+    @cached_property
+    def script(self) -> tuple[tuple[str, ...], str]:
+        """Options and script of ``bash -lc '…'``; an empty script when it is nothing like that."""
+        return shell_script(self.bare)
 
 
 @dataclass(frozen=True)
@@ -62,6 +86,11 @@ class Script:
 
     statements: tuple[Statement, ...]
     whole: bool = True
+
+    @cached_property
+    def moves(self) -> bool:
+        """Whether a command of it changes the folder."""
+        return any(simple.bare[:1] == ("cd",) for simple in simple_commands(self))
 
 
 def simple_commands(script: Script) -> Iterator[Simple]:

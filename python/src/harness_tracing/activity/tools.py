@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, Optional
 
 from harness_tracing.model import ToolCall
@@ -73,24 +74,38 @@ _CELL_COMMAND = re.compile(
 
 def kind_of(tool: ToolCall) -> ToolKind:
     """What kind of tool it is; a tool of an MCP server is "other"."""
-    if tool.mcp_server is not None:
-        return "other"
-    return _KINDS.get(tool.name.lower().rsplit(".", 1)[-1], "other")
+    return "other" if tool.mcp_server is not None else _kind(tool.name)
+
+
+@lru_cache(maxsize=256)
+def _kind(name: str) -> ToolKind:
+    return _KINDS.get(name.lower().rsplit(".", 1)[-1], "other")
 
 
 def is_hidden(value: Any) -> bool:
     """Whether a value was hidden before it was stored: a content switch was off."""
-    return isinstance(value, str) and _HIDDEN.fullmatch(value) is not None
+    if not isinstance(value, str) or value[:1] != "[":
+        return False
+    return _HIDDEN.fullmatch(value) is not None
 
 
 def shell_text(tool: ToolCall) -> Optional[str]:
     """The command line that a shell tool was asked to run; None when that is not known."""
     asked = tool.input
     if isinstance(asked, Mapping):
-        asked = next((asked[key] for key in _COMMAND_KEYS if asked.get(key)), None)
+        asked = _first_given(asked)
+    if isinstance(asked, str):
+        return None if is_hidden(asked) else asked
     if isinstance(asked, (list, tuple)) and all(isinstance(word, str) for word in asked):
         return shlex.join(asked)
-    return asked if isinstance(asked, str) and not is_hidden(asked) else None
+    return None
+
+
+def _first_given(asked: Mapping[str, Any]) -> Any:
+    for key in _COMMAND_KEYS:
+        if asked.get(key):
+            return asked[key]
+    return None
 
 
 def cell_commands(tool: ToolCall) -> list[str]:
@@ -124,10 +139,12 @@ def folder_of(tool: ToolCall) -> Optional[str]:
 
 
 def _first_text(value: Any, keys: tuple[str, ...]) -> Optional[str]:
-    if not isinstance(value, Mapping):
-        return None
-    found = (value.get(key) for key in keys)
-    return next((each for each in found if isinstance(each, str) and each), None)
+    if isinstance(value, Mapping):
+        for key in keys:
+            found = value.get(key)
+            if isinstance(found, str) and found:
+                return found
+    return None
 
 
 def output_of(tool: ToolCall) -> str:
@@ -135,7 +152,7 @@ def output_of(tool: ToolCall) -> str:
     result = tool.result if isinstance(tool.result, Mapping) else {}
     parts = [tool.output, result.get("output"), tool.error.message if tool.error else None]
     told = [part for part in parts if isinstance(part, str) and not is_hidden(part)]
-    return "\n".join(dict.fromkeys(told))
+    return told[0] if len(told) == 1 else "\n".join(dict.fromkeys(told))
 
 
 def succeeded(tool: ToolCall) -> Optional[bool]:

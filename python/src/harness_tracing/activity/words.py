@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 # Wrappers by how many words of their own they take after their options.
@@ -58,12 +57,17 @@ _OPTIONS_WITH_VALUE = {
 _PYTHON = re.compile(r"(python|pypy)[\d.]*w?(\.exe)?|py")
 _PYTHON_VALUES = {"-W", "-X"}
 _OPTION_O = re.compile(r"-[a-z]*o")
+_WRAPPING = {*_WRAPPERS, *(pair[0] for pair in _TWO_WORD_WRAPPERS)}
 SHELLS = {"bash", "sh", "zsh", "dash", "ksh"}
 _DEEPEST = 8
 
 
 def unwrapped(words: tuple[str, ...]) -> tuple[str, ...]:
     """The words without wrappers, environment and interpreter (``python -m``)."""
+    if words:
+        name = program(words[0])
+        if name not in _WRAPPING and name[:2] != "py":
+            return words
     for _ in range(_DEEPEST):
         shorter = _without_one(words)
         if shorter == words:
@@ -72,9 +76,14 @@ def unwrapped(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def program(word: str) -> str:
+    """The name of a program without its folder."""
+    return word.rstrip("/").rpartition("/")[2]
+
+
 def shell_script(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """Options and script of ``bash -lc '…'``; an empty script when it is nothing like that."""
-    if not words or PurePosixPath(words[0]).name not in SHELLS:
+    if not words or program(words[0]) not in SHELLS:
         return (), ""
     for place, word in enumerate(words[1:], start=1):
         if re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", word):
@@ -88,7 +97,7 @@ def shell_script(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
 def _without_one(words: tuple[str, ...]) -> tuple[str, ...]:
     if not words:
         return words
-    name = PurePosixPath(words[0]).name
+    name = program(words[0])
     if words[:1] + words[1:2] and (name, *words[1:2]) in _TWO_WORD_WRAPPERS:
         return _after_options(name, words[2:], 0)
     if name in _WRAPPERS:

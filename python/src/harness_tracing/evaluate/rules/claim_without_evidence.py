@@ -41,6 +41,8 @@ _NO_CLAIM = re.compile(
     r"you(?:'ll| can| could| should)?)\b|n't\b|\?",
     re.IGNORECASE,
 )
+# No sentence claims anything without one of these, in whatever case.
+_TELLING = ("pass", "succe", "green", "clean", "ok")
 _SENTENCE = re.compile(r"(?<=[.!?:;])\s+|\n+")
 _QUOTED = re.compile(r"^\s*(?:>|\||```)|^ {4,}")
 
@@ -113,14 +115,21 @@ def claim_in(answer: str) -> Optional[str]:
 
     Quotes, code, conditions, wishes and denials are no claims.
     """
+    if not _tells(answer):
+        return None
     in_code = False
     for line in answer.split("\n"):
         if line.lstrip().startswith("```"):
             in_code = not in_code
-        if in_code or _QUOTED.match(line):
+        if in_code or not _tells(line) or _QUOTED.match(line):
             continue
         for sentence in _SENTENCE.split(line):
             said = _CLAIM.search(sentence) or _COUNTED.search(sentence)
             if said and not _NO_CLAIM.search(sentence):
                 return sentence.strip()[:200]
     return None
+
+
+def _tells(text: str) -> bool:
+    folded = text.casefold()
+    return any(word in folded for word in _TELLING)

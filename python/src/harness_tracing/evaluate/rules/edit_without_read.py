@@ -35,6 +35,10 @@ class EditWithoutRead:
 
     def judge(self, seen: Seen) -> Judgement:
         """The verdict on one turn; None for a turn that changed no file that was there."""
+        if not seen.compactions and all(edit.by is not None for edit in seen.edits):
+            for path, call in (*seen.reads, *searched(seen)):
+                self._read(path, call.agent_id, seen.turn.cwd)
+            return None
         found: dict[str, list[Edit]] = {"not_read": [], "read_before_compaction": []}
         judged, hidden = 0, False
         for happened in self._in_order(seen):

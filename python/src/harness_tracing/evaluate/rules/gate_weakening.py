@@ -60,11 +60,11 @@ _STEP = re.compile(
     r"go (?:test|vet)|golangci-lint|shellcheck|tox|nox|"
     r"npm (?:run )?(?:test|lint)|make (?:check|test|lint))\b"
 )
-_HOOK_SKIPS = {
-    "HUSKY": ("0",),
-    "HUSKY_SKIP_HOOKS": ("1", "true"),
-    "PRE_COMMIT_ALLOW_NO_CONFIG": ("1",),
-}
+_HOOK_SKIPS = re.compile(
+    r"(?:^|\s)(?:(HUSKY)=0|(HUSKY_SKIP_HOOKS)=(?:1|true)|(PRE_COMMIT_ALLOW_NO_CONFIG)=1)\b"
+)
+_SKIPPED_HOOKS = re.compile(r"(?:^|\s)SKIP=\S+\s+(?:\S+\s+)*git\b")
+_HOOK_FILE = re.compile(r"(?:^|/)\.git/hooks/|(?:^|/)\.husky/")
 
 
 class GateWeakening:
@@ -103,14 +103,13 @@ def stepped_around(command: Command) -> Optional[str]:
         sets_hooks = verb == "config" and any("core.hooksPath" in word for word in words)
         if sets_hooks and words[-1] in ("/dev/null", "", "''"):
             return "switches the hooks off"
-    for name, values in _HOOK_SKIPS.items():
-        if re.search(rf"(?:^|\s){name}=(?:{'|'.join(values)})\b", command.text):
-            return f"switches the hooks off ({name})"
-    if re.search(r"(?:^|\s)SKIP=\S+\s+(?:\S+\s+)*git\b", command.text):
-        return "skips hooks of pre-commit (SKIP)"
-    if command.name in ("rm", "mv", "chmod") and any(
-        re.search(r"(?:^|/)\.git/hooks/|(?:^|/)\.husky/", word) for word in words[1:]
-    ):
+    if "=" in command.text:
+        off = _HOOK_SKIPS.search(command.text)
+        if off is not None:
+            return f"switches the hooks off ({off[off.lastindex or 0]})"
+        if _SKIPPED_HOOKS.search(command.text):
+            return "skips hooks of pre-commit (SKIP)"
+    if command.name in ("rm", "mv", "chmod") and any(map(_HOOK_FILE.search, words[1:])):
         return "takes a hook of git away"
     return None
 

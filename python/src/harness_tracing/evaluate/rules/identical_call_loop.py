@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 
 from harness_tracing.activity.tools import is_hidden
 from harness_tracing.evaluate.finding import About, Judgement
@@ -38,14 +39,25 @@ class IdenticalCallLoop:
             return None
         if all(is_hidden(call.input) or call.input is None for call in calls):
             return self.about.not_measurable("the inputs of its tools are hidden")
+        known = [
+            call
+            for call in calls
+            if not (call.input is None or is_hidden(call.input) or is_hidden(call.output))
+        ]
+        often = Counter(map(_outcome, known))
+        if max(often.values(), default=0) < TOO_OFTEN:
+            return self.about.finding("none", "no call was repeated over and over", seen.turn)
+        return self._counted(seen, calls, {call.tool_use_id for call in known})
+
+    def _counted(self, seen: Seen, calls: list[ToolCall], known: set[str]) -> Judgement:
         edited = {edit.tool.tool_use_id for edit in seen.edits}
         same: dict[tuple[object, ...], list[ToolCall]] = {}
         for call in calls:
             if call.tool_use_id in edited:
                 same.clear()
-            if call.input is None or is_hidden(call.input) or is_hidden(call.output):
+            if call.tool_use_id not in known:
                 continue
-            key = (call.agent_id, call.name, _as_text(call.input), call.status, call.output)
+            key = (_as_text(call.input), *_outcome(call))
             same.setdefault(key, []).append(call)
             if len(same[key]) >= TOO_OFTEN:
                 text = (
@@ -54,6 +66,10 @@ class IdenticalCallLoop:
                 )
                 return self.about.finding("loop", text, seen.turn, tuple(reversed(same[key])))
         return self.about.finding("none", "no call was repeated over and over", seen.turn)
+
+
+def _outcome(call: ToolCall) -> tuple[object, ...]:
+    return call.agent_id, call.name, call.status, call.output
 
 
 def _is_waiting(call: ToolCall) -> bool:

@@ -24,6 +24,8 @@ class RepeatedFailingCommand:
         known = [each for each in seen.commands if each.outcome in ("passed", "failed")]
         if not known:
             return self.about.not_measurable("its commands are hidden") if seen.unseen else None
+        if sum(each.outcome == "failed" for each in known) < TOO_OFTEN:
+            return self.about.finding("none", "no command kept failing", seen.turn)
         edited = {edit.tool.tool_use_id for edit in seen.edits}
         failed: dict[tuple[object, ...], list[Command]] = {}
         before = 0

@@ -20,7 +20,7 @@ class VerifiedBeforeDone:
 
     def judge(self, seen: Seen) -> Judgement:
         """The verdict on one turn; None for a turn that edited nothing or did not complete."""
-        if seen.turn.status != "completed":
+        if seen.turn.status != "completed" or not (seen.edits or seen.unseen):
             return None
         told = verification_of([seen.did], seen.gate)
         if told.verdict == "nothing_edited":
