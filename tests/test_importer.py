@@ -19,9 +19,9 @@ from recorded import _undotted, play, recordings
 from harness_tracing import config
 from harness_tracing.follow import CHUNK_BYTES
 from harness_tracing.import_pool import import_all
-from harness_tracing.importer import NO_HOOKS, Imported, Importer, find
+from harness_tracing.importer import Imported, Importer, find
 from harness_tracing.locks import FileLock
-from harness_tracing.model import ModelCall, Session, Step, Subagent, ToolCall, Turn, step_id
+from harness_tracing.model import IMPORTED, ModelCall, Session, Step, Subagent, ToolCall, Turn, step_id
 from harness_tracing.paths import Home
 from harness_tracing.store import SessionChange, Store, TurnWrite
 from tests.worker.conftest import Undisturbed
@@ -154,7 +154,7 @@ def test_imported_is_what_was_captured_and_twice_is_once(
     again = disk.run(agent)
 
     assert {s: facts(turns, spared) for s, turns in imported.items()} == captured
-    assert all(turn.gaps[-1] == NO_HOOKS for turns in imported.values() for turn in turns)
+    assert all(turn.gaps[-1] == IMPORTED for turns in imported.values() for turn in turns)
     assert {each.outcome for each in first} <= {"imported", "empty"}
     assert sum(each.turns for each in again) == 0
     assert {each.outcome for each in again} <= {"unchanged", "empty"}
@@ -521,7 +521,7 @@ def test_an_imported_session_that_is_resumed_is_captured_from_there_on(place: Pl
     play_hooks(made)
     assert place.flush().left == 0
 
-    hooks = [{"what": NO_HOOKS.what, "why": NO_HOOKS.why} in t["gaps"] for t in place.turns()]
+    hooks = [{"what": IMPORTED.what, "why": IMPORTED.why} in t["gaps"] for t in place.turns()]
     ids = [turn["turn_id"] for turn in place.turns()]
     assert len(ids) == len(set(ids)) > len(imported) > 0
     assert hooks == [turn_id in imported for turn_id in ids]

@@ -25,7 +25,7 @@ from harness_tracing.decoding import decoder_of
 from harness_tracing.errors import TracerError
 from harness_tracing.follow import CHUNK_BYTES, Follower
 from harness_tracing.log import agent_log
-from harness_tracing.model import Gap, Message
+from harness_tracing.model import IMPORTED, Message
 from harness_tracing.paths import Home
 from harness_tracing.prices import PriceTable
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
@@ -35,7 +35,6 @@ from harness_tracing.worker.pricing import Pricing, total
 from harness_tracing.worker.session import UNKNOWN_AGENT_NS, Saved
 from harness_tracing.worker.settings import settings_elsewhere
 
-NO_HOOKS = Gap("hook times", "imported: the agent's own files tell of it, no hook did")
 MAY_RUN = "the last turn may still run: it has no end, and its file is not a day old"
 # How far apart what is read in one go is said to have been seen: readers settle what has been quiet
 # for seconds, and hold open for many minutes what may still come.
@@ -194,7 +193,7 @@ class Importer:
 
     def _is_captured(self, row: SessionRow) -> bool:
         turns = self._store.turns(row.agent, row.session_id)
-        return any(NO_HOOKS not in turn.gaps for turn in turns)
+        return any(IMPORTED not in turn.gaps for turn in turns)
 
     def _saved(self, wanted: Wanted) -> Optional[Saved]:
         raw = self._store.reader_state(wanted.agent, wanted.session.session_id)
@@ -309,7 +308,7 @@ class _Work:
         self._turns += 1
         priced = self._pricing.of(turn)
         self._pricing.forget(turn.turn_id)
-        turn = redact_turn(replace(turn, gaps=(*turn.gaps, NO_HOOKS)), self._policy)
+        turn = redact_turn(replace(turn, gaps=(*turn.gaps, IMPORTED)), self._policy)
         return TurnWrite(turn, True, total(priced), priced.unpriced)
 
     def _saved(self) -> bytes:

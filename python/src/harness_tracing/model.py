@@ -25,6 +25,10 @@ class Gap:
     why: str
 
 
+IMPORTED = Gap("hook times", "imported: the agent's own files tell of it, no hook did")
+"""What a turn says that no hook told of."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """Tokens of one model call, or their sum over several.
