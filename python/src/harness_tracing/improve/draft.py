@@ -18,6 +18,7 @@ from harness_tracing.improve.scripts import script
 from harness_tracing.model import Turn
 
 MOST_EVIDENCE = 10
+GENERAL = "its words are general: --judge NAME has a model word it from the evidence"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _line(finding: Recurrence, material: Material) -> tuple[str, Optional[str]]:
         return " ".join(material.about.split()), None
     label = next((hit.evidence.label for hit in finding.hits if hit.evidence.label), "not passed")
     line = f"Work is judged for {_quoted(finding.name)}: leave nothing that is {_quoted(label)}."
-    return line, "The words are general: --judge NAME has a model word it from the evidence."
+    return line, GENERAL
 
 
 def _quoted(text: str) -> str:
@@ -163,8 +164,8 @@ def _recommended(
         if len(since) < at_least:
             what = "the rule line is applied"
             why = f"{what}, and since then it failed in {len(since)} turns: wait for more"
-    if why is None and made.note and made.note.startswith("The words are general"):
-        why = "its words are general"
+    if why is None and made.note == GENERAL:
+        return replace(made, recommended=False, why_not=GENERAL, note=None)
     return replace(made, recommended=why is None, why_not=why)
 
 
