@@ -33,9 +33,9 @@ class Change:
 
 def changes_of(call: ToolCall) -> list[Change]:
     """The files a tool made for editing changed, with what is recorded of how."""
-    asked = call.input if isinstance(call.input, Mapping) else {}
-    result = call.result if isinstance(call.result, Mapping) else {}
-    if isinstance(result.get("changes"), Mapping):
+    asked = call.input if isinstance(call.input, dict) else {}
+    result = call.result if isinstance(call.result, dict) else {}
+    if isinstance(result.get("changes"), dict):
         return list(_of_codex(result["changes"]))
     text = call.input if isinstance(call.input, str) else asked.get("command", asked.get("input"))
     if isinstance(text, str) and "*** Begin Patch" in text:
@@ -65,7 +65,7 @@ def _of_one_file(
 
 def _of_codex(changes: Mapping[str, Any]) -> Iterator[Change]:
     for path, change in changes.items():
-        if not isinstance(change, Mapping):
+        if not isinstance(change, dict):
             continue
         diff, content = change.get("unified_diff"), change.get("content")
         kind = _KINDS.get(str(change.get("type")), "update")
@@ -105,7 +105,7 @@ def of_hunks(hunks: Any) -> Optional[str]:
         return None
     parts: list[str] = []
     for hunk in hunks:
-        if not isinstance(hunk, Mapping) or not listed(hunk.get("lines")):
+        if not isinstance(hunk, dict) or not listed(hunk.get("lines")):
             return None
         old, new = (
             f"{hunk.get(side + 'Start')},{hunk.get(side + 'Lines')}" for side in ("old", "new")
@@ -118,7 +118,7 @@ def _of_edits(edits: Any) -> Optional[str]:
     """Pairs of old and new text; where in the file they stand is not recorded."""
     parts = []
     for edit in listed(edits):
-        if not isinstance(edit, Mapping):
+        if not isinstance(edit, dict):
             continue
         old, new = (_text_of(edit, side) for side in ("old", "new"))
         if (old or new) and not tools.is_hidden(old) and not tools.is_hidden(new):

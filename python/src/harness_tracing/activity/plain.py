@@ -18,6 +18,7 @@ _ONLY_WORDS = re.compile(rf"{_PLAIN}+(?: (?!=){_PLAIN}+)*")
 _OPERATOR = r"&&|\|\|(?!\|)|\|(?![|&])|;(?!;)"
 _REDIRECTION = rf"\d?>&\d(?!\w)|[12&]?>>?[ \t]*({_WORD})"
 _TOKEN = re.compile(rf"([ \t]*)(?:({_OPERATOR})|({_REDIRECTION})|({_WORD}))")
+_IS_OPERATOR, _GOES_TO, _IS_WORD = 2, 4, 5
 _NAME = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
 _PIECE = re.compile(r"'([^']*)'|\"([^\"]*)\"|[^'\"]+")
 _WORDS_OF_THE_LANGUAGE = frozenset(
@@ -42,89 +43,66 @@ def _is_plain_name(word: str) -> bool:
 
 def _tokens(text: str) -> Optional[Script]:
     """The same for lines with quotes, operators, and redirections behind a command."""
-    found = _Found(text)
+    statements: list[Statement] = []
+    pipelines: list[Pipeline] = []
+    joins: list[str] = []
+    parts: list[Simple] = []
     place, end = 0, len(text.rstrip(" \t\n"))
-    match = _TOKEN.match
     while place < end:
-        token = match(text, place)
-        if token is None:
+        found = _command(text, place)
+        if found is None:
             return None
-        blanks, operator, redirection, to, word = token.groups()
-        if operator is not None:
-            taken = found.operator(operator)
-        elif redirection is not None:
-            taken = bool(blanks) and found.redirection(to)
-        else:
-            taken = found.word(word, token.start(5), token.end())
-        if not taken:
-            return None
+        command, operator, place = found
+        parts.append(command)
+        if operator == "|":
+            continue
+        pipelines.append(Pipeline(tuple(parts)))
+        parts = []
+        if operator and operator != ";":
+            joins.append(operator)
+            continue
+        statements.append(Statement(tuple(pipelines), tuple(joins)))
+        pipelines, joins = [], []
+    if place != end or parts or pipelines or not statements:
+        return None  # nothing at all, or it ends with an operator that wants more
+    return Script(tuple(statements))
+
+
+def _command(text: str, place: int) -> Optional[tuple[Simple, str, int]]:
+    """The command that begins at a place, the operator behind it, and where the next begins."""
+    words: list[str] = []
+    writes: list[str] = []
+    begin = behind = place
+    redirected = False
+    operator = ""
+    for token in _TOKEN.finditer(text, place):
+        kind = token.lastindex
+        if token.start() != place:
+            break
         place = token.end()
-    return found.script() if place == end else None
-
-
-class _Found:
-    """What was read of a line so far; each step says whether it is still plain."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.statements: list[Statement] = []
-        self.pipelines: list[Pipeline] = []
-        self.joins: list[str] = []
-        self.parts: list[Simple] = []
-        self.words: list[str] = []
-        self.writes: list[str] = []
-        self.begin = self.end = 0
-        self.redirected = False
-
-    def word(self, word: str, begin: int, end: int) -> bool:
-        if self.redirected or word == "-":
-            return False
-        if not self.words:
-            if not _is_plain_name(word):
-                return False
-            self.begin = begin
-        self.end = end
-        self.words.append(_unquoted(word))
-        return True
-
-    def redirection(self, to: Optional[str]) -> bool:
-        self.redirected = True
-        if to is not None:
-            self.writes.append(_unquoted(to))
-        return bool(self.words)
-
-    def operator(self, operator: str) -> bool:
-        if not self.words:
-            return False
-        self._command_ends()
-        if operator == ";":
-            self._statement_ends()
-        elif operator != "|":
-            self._pipeline_ends()
-            self.joins.append(operator)
-        return True
-
-    def script(self) -> Optional[Script]:
-        if self.words:
-            self._command_ends()
-            self._statement_ends()
-        if self.parts or self.pipelines or not self.statements:
-            return None  # it ends with an operator that wants more
-        return Script(tuple(self.statements))
-
-    def _command_ends(self) -> None:
-        text = self.text[self.begin : self.end]
-        self.parts.append(Simple(tuple(self.words), text, tuple(self.writes)))
-        self.words, self.writes, self.redirected = [], [], False
-
-    def _pipeline_ends(self) -> None:
-        self.pipelines.append(Pipeline(tuple(self.parts)))
-        self.parts = []
-
-    def _statement_ends(self) -> None:
-        self._pipeline_ends()
-        self.statements.append(Statement(tuple(self.pipelines), tuple(self.joins)))
-        self.pipelines, self.joins = [], []
+        if kind == _IS_WORD:
+            word = token[_IS_WORD]
+            if redirected or word == "-":
+                return None
+            if not words:
+                if not _is_plain_name(word):
+                    return None
+                begin = token.start(_IS_WORD)
+            words.append(_unquoted(word))
+            behind = place
+        elif kind == _IS_OPERATOR:
+            operator = token[_IS_OPERATOR]
+            break
+        else:
+            if not token[1]:
+                return None
+            redirected = True
+            to = token[_GOES_TO]
+            if to is not None:
+                writes.append(_unquoted(to))
+    if not words:
+        return None
+    return Simple(tuple(words), text[begin:behind], tuple(writes)), operator, place
 
 
 def _unquoted(word: str) -> str:

@@ -48,9 +48,11 @@ def activity_of(turn: Readable) -> TurnActivity:
         return turn
     calls = tool_calls(turn)
     parents = {call.parent_tool_use_id for call in calls}
+    lives_on = turn.agent == _SHELL_LIVES_ON
     commands: list[Command] = []
     edits: list[Edit] = []
     reads: list[tuple[str, ToolCall]] = []
+    unseen: list[ToolCall] = []
     folder = turn.cwd
     for call in calls:
         # Only the main agent's shell of Claude Code keeps its folder from call to call.
@@ -58,15 +60,18 @@ def activity_of(turn: Readable) -> TurnActivity:
         own: list[Command] = []
         if tools.kind_of(call) == "shell":
             own = of_tool(call, where)
-            if turn.agent == _SHELL_LIVES_ON and call.agent_id is None:
+            if lives_on and call.agent_id is None:
                 folder = folder_after(call, where)
+            if not own and is_unseen(call):
+                unseen.append(call)
         elif call.tool_use_id not in parents:
             own = of_cell(call, where)
         commands += own
         edits += edits_by(call, own)
         reads += [(path, call) for path in reads_by(call, own)]
-    unseen = tuple(filter(is_unseen, calls))
-    return TurnActivity(turn, tuple(calls), tuple(commands), tuple(edits), tuple(reads), unseen)
+    return TurnActivity(
+        turn, tuple(calls), tuple(commands), tuple(edits), tuple(reads), tuple(unseen)
+    )
 
 
 def activities_of(turns: Iterable[Readable]) -> list[TurnActivity]:

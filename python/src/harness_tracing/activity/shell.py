@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Optional, Union
 
@@ -73,17 +73,13 @@ def _parser() -> Parser:
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
 
 
-@dataclass(frozen=True)
 class Syntax:
-    """A node of the syntax tree over the text it was parsed from."""
+    """A node of the syntax tree over the text it was parsed from; `type` is the grammar's word."""
 
-    node: Node
-    source: str
+    __slots__ = ("node", "source", "type")
 
-    @property
-    def type(self) -> str:
-        """What the grammar calls it."""
-        return self.node.type
+    def __init__(self, node: Node, source: str) -> None:
+        self.node, self.source, self.type = node, source, node.type
 
     @property
     def is_named(self) -> bool:
@@ -98,7 +94,8 @@ class Syntax:
     @property
     def children(self) -> list[Syntax]:
         """The nodes it consists of."""
-        return [Syntax(child, self.source) for child in self.node.children]
+        source = self.source
+        return [Syntax(child, source) for child in self.node.children]
 
     @property
     def destination(self) -> Optional[Syntax]:
@@ -171,7 +168,7 @@ def _part(node: Syntax) -> Optional[Part]:
     if node.type in ("command", "declaration_command", "test_command", "unset_command"):
         return _simple(node)
     if node.type in ("variable_assignment", "variable_assignments"):
-        return Simple((), node.text, inner=tuple(_substituted(node)))
+        return Simple((), node.text, inner=_inner(node))
     return None
 
 
@@ -266,7 +263,12 @@ def _simple(node: Syntax) -> Simple:
             continue
         elif child.type not in ("heredoc_redirect", "herestring_redirect"):
             words.append(_word(child))
-    return Simple(tuple(words), node.text, tuple(writes), inner=tuple(_substituted(node)))
+    return Simple(tuple(words), node.text, tuple(writes), inner=_inner(node))
+
+
+def _inner(node: Syntax) -> tuple[Simple, ...]:
+    text = node.text
+    return tuple(_substituted(node)) if "(" in text or "`" in text else ()
 
 
 def _substituted(node: Syntax) -> Iterator[Simple]:
@@ -283,11 +285,12 @@ def _word(node: Syntax) -> str:
     if node.type == "ansi_c_string":
         return node.text[2:-1]
     if node.type == "string":
-        return _ESCAPED.sub(lambda found: _in_quotes(found), node.text[1:-1])
+        return _ESCAPED.sub(_in_quotes, node.text[1:-1])
     if node.type in ("concatenation", "command_name"):
         return "".join(_word(child) for child in node.children) or node.text
     if node.type == "word":
-        return _ESCAPED.sub(lambda found: found[1] or "", node.text)
+        text = node.text
+        return _ESCAPED.sub(lambda found: found[1] or "", text) if "\\" in text else text
     return node.text
 
 

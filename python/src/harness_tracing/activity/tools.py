@@ -92,7 +92,7 @@ def is_hidden(value: Any) -> bool:
 def shell_text(tool: ToolCall) -> Optional[str]:
     """The command line that a shell tool was asked to run; None when that is not known."""
     asked = tool.input
-    if isinstance(asked, Mapping):
+    if isinstance(asked, dict):
         asked = _first_given(asked)
     if isinstance(asked, str):
         return None if is_hidden(asked) else asked
@@ -132,14 +132,14 @@ def path_of(tool: ToolCall) -> Optional[str]:
 def folder_of(tool: ToolCall) -> Optional[str]:
     """The folder that a shell tool was asked to run in."""
     folder = _first_text(tool.input, _FOLDER_KEYS)
-    result = tool.result if isinstance(tool.result, Mapping) else {}
+    result = tool.result if isinstance(tool.result, dict) else {}
     if folder is None and isinstance(result.get("cwd"), str):
         folder = str(result["cwd"]).removeprefix("file://")
     return folder
 
 
 def _first_text(value: Any, keys: tuple[str, ...]) -> Optional[str]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key in keys:
             found = value.get(key)
             if isinstance(found, str) and found:
@@ -149,7 +149,7 @@ def _first_text(value: Any, keys: tuple[str, ...]) -> Optional[str]:
 
 def output_of(tool: ToolCall) -> str:
     """All that is known of what the tool printed."""
-    result = tool.result if isinstance(tool.result, Mapping) else {}
+    result = tool.result if isinstance(tool.result, dict) else {}
     parts = [tool.output, result.get("output"), tool.error.message if tool.error else None]
     told = [part for part in parts if isinstance(part, str) and not is_hidden(part)]
     return told[0] if len(told) == 1 else "\n".join(dict.fromkeys(told))
@@ -160,8 +160,8 @@ def succeeded(tool: ToolCall) -> Optional[bool]:
 
     A command that went on in the background has no status yet, whatever its tool call says.
     """
-    result = tool.result if isinstance(tool.result, Mapping) else {}
-    asked = tool.input if isinstance(tool.input, Mapping) else {}
+    result = tool.result if isinstance(tool.result, dict) else {}
+    asked = tool.input if isinstance(tool.input, dict) else {}
     if result.get("backgroundTaskId") or asked.get("run_in_background") is True:
         return None
     for key in ("exit_code", "exitCode"):
@@ -176,7 +176,7 @@ def succeeded(tool: ToolCall) -> Optional[bool]:
 
 def exit_code(tool: ToolCall) -> Optional[int]:
     """The exit status of a command as a number, where the agent tells it."""
-    result = tool.result if isinstance(tool.result, Mapping) else {}
+    result = tool.result if isinstance(tool.result, dict) else {}
     for key in ("exit_code", "exitCode"):
         if isinstance(result.get(key), int):
             return int(result[key])

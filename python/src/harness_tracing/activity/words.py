@@ -56,7 +56,7 @@ _OPTIONS_WITH_VALUE = {
 }
 _PYTHON = re.compile(r"(python|pypy)[\d.]*w?(\.exe)?|py")
 _PYTHON_VALUES = {"-W", "-X"}
-_OPTION_O = re.compile(r"-[a-z]*o")
+_OPTION_O, _OPTION_C = re.compile(r"-[a-z]*o"), re.compile(r"-[a-zA-Z]*c[a-zA-Z]*")
 _WRAPPING = {*_WRAPPERS, *(pair[0] for pair in _TWO_WORD_WRAPPERS)}
 SHELLS = {"bash", "sh", "zsh", "dash", "ksh"}
 _DEEPEST = 8
@@ -86,7 +86,7 @@ def shell_script(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     if not words or program(words[0]) not in SHELLS:
         return (), ""
     for place, word in enumerate(words[1:], start=1):
-        if re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", word):
+        if _OPTION_C.fullmatch(word):
             script = words[place + 1] if len(words) > place + 1 else ""
             return words[1 : place + 1], script
         if not word.startswith(("-", "+")) and not _OPTION_O.fullmatch(words[place - 1]):

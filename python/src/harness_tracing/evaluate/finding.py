@@ -56,8 +56,8 @@ class About:
         self, label: str, explanation: str, turn: Turn, calls: tuple[ToolCall, ...] = ()
     ) -> Finding:
         """A finding with the score of its label and the spans of `calls`; KeyError: no label."""
-        ids = dict.fromkeys(span_of(turn, call) for call in calls)
-        return Finding(self.name, label, self.labels[label], explanation, tuple(ids))
+        ids = tuple(dict.fromkeys([span_of(turn, call) for call in calls])) if calls else ()
+        return Finding(self.name, label, self.labels[label], explanation, ids)
 
     def not_measurable(self, why: str) -> NotMeasurable:
         """Said instead of a finding where the record lacks what the rule needs."""

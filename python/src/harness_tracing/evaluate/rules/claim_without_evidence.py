@@ -42,7 +42,7 @@ _NO_CLAIM = re.compile(
     re.IGNORECASE,
 )
 # No sentence claims anything without one of these, in whatever case.
-_TELLING = ("pass", "succe", "green", "clean", "ok")
+_TELLING, _OK = ("pass", "succe", "green", "clean"), re.compile(r"\sok\b")
 _SENTENCE = re.compile(r"(?<=[.!?:;])\s+|\n+")
 _QUOTED = re.compile(r"^\s*(?:>|\||```)|^ {4,}")
 
@@ -115,13 +115,14 @@ def claim_in(answer: str) -> Optional[str]:
 
     Quotes, code, conditions, wishes and denials are no claims.
     """
-    if not _tells(answer):
+    folded = answer.casefold()
+    if not _tells(folded):
         return None
     in_code = False
-    for line in answer.split("\n"):
-        if line.lstrip().startswith("```"):
+    for line, plain in zip(answer.split("\n"), folded.split("\n")):
+        if "```" in line and line.lstrip().startswith("```"):
             in_code = not in_code
-        if in_code or not _tells(line) or _QUOTED.match(line):
+        if in_code or not _tells(plain) or _QUOTED.match(line):
             continue
         for sentence in _SENTENCE.split(line):
             said = _CLAIM.search(sentence) or _COUNTED.search(sentence)
@@ -130,6 +131,7 @@ def claim_in(answer: str) -> Optional[str]:
     return None
 
 
-def _tells(text: str) -> bool:
-    folded = text.casefold()
-    return any(word in folded for word in _TELLING)
+def _tells(folded: str) -> bool:
+    if any(map(folded.__contains__, _TELLING)):
+        return True
+    return "ok" in folded and _OK.search(folded) is not None

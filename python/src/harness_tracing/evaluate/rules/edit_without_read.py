@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from functools import lru_cache
 from typing import Optional
 
 from harness_tracing.activity import Edit
@@ -123,5 +124,6 @@ def searched(seen: Seen) -> list[tuple[str, ToolCall]]:
     return found
 
 
+@lru_cache(maxsize=1024)
 def _whole(path: str, folder: Optional[str]) -> str:
     return posixpath.normpath(posixpath.join(folder or "", path))

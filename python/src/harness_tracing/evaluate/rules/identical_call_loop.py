@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from functools import lru_cache
 
 from harness_tracing.activity.tools import is_hidden
 from harness_tracing.evaluate.finding import About, Judgement
@@ -34,6 +35,8 @@ class IdenticalCallLoop:
 
     def judge(self, seen: Seen) -> Judgement:
         """The verdict on one turn; None for a turn with fewer calls than make a loop."""
+        if len(seen.calls) < TOO_OFTEN:
+            return None
         calls = [call for call in seen.calls if not _is_waiting(call)]
         if len(calls) < TOO_OFTEN:
             return None
@@ -73,11 +76,16 @@ def _outcome(call: ToolCall) -> tuple[object, ...]:
 
 
 def _is_waiting(call: ToolCall) -> bool:
-    if _WAITS.fullmatch(call.name.rsplit(".", 1)[-1]):
+    if _waits(call.name):
         return True
     asked = call.input if isinstance(call.input, dict) else {}
     command = asked.get("command", asked.get("cmd"))
     return isinstance(command, str) and _WAITING_COMMAND.search(command) is not None
+
+
+@lru_cache(maxsize=256)
+def _waits(name: str) -> bool:
+    return _WAITS.fullmatch(name.rsplit(".", 1)[-1]) is not None
 
 
 def _as_text(value: object) -> str:
