@@ -34,15 +34,17 @@ def try_out(
     *,
     shape: Shape = "turns",
     max_cost_usd: Optional[float] = None,
-) -> Iterator[tuple[Target, Optional[Annotation]]]:
+) -> Iterator[tuple[Target, Optional[Annotation], Optional[str]]]:
     """What an evaluator would say of these spans, session by session, without storing it.
 
-    None: there is nothing to judge, the span is not there, or `max_cost_usd` does not allow for
-    it any more. Raises NoJudgeError and DefinitionError as judging does.
+    None: there is nothing to judge, the span is not there, or nobody was asked; then the third
+    says why, such as that `max_cost_usd` does not allow for it any more. Raises NoJudgeError and
+    DefinitionError as judging does.
     """
     left = max_cost_usd
     for session, asked in _by_session(store, targets, judges):
         found = {} if session is None else _pieces_at(session, evaluator, asked, shape)
+        stopped: Optional[str] = None
         if session is None:
             results: Mapping[str, Optional[Annotation]] = {}
         elif evaluator.kind == "code":
@@ -51,9 +53,12 @@ def try_out(
         else:
             answers = ask(session, list(found.values()), judges, shape, left)
             results = {piece.span_id: said for piece, said in answers.said}
+            stopped = answers.stopped
             left = None if left is None else max(0.0, left - answers.spent_usd)
         for target in asked:
-            yield target, results.get(target.span_id)
+            said = results.get(target.span_id)
+            was_asked = said is not None or target.span_id not in found
+            yield target, said, None if was_asked else stopped
 
 
 def questions(
