@@ -48,6 +48,16 @@ class Target:
         return self.kind, self.endpoint, self.space
 
     @property
+    def annotator_kinds(self) -> tuple[str, ...]:
+        """Whose verdicts on turns can follow them there; none where no way is known.
+
+        Phoenix takes all by its REST API, Arize AX by its own those of people.
+        """
+        if self.protocol != "http" or not self.endpoint.endswith("/v1/traces"):
+            return ()
+        return {"phoenix": ("CODE", "HUMAN", "LLM"), "ax": ("HUMAN",)}.get(self.kind, ())
+
+    @property
     def title(self) -> str:
         """How messages name it, such as ``phoenix at http://localhost:6006/v1/traces``."""
         space = f" (space {self.space})" if self.space else ""
@@ -61,7 +71,8 @@ class Destination:
     `name` is the user's name for it (``ax``, ``phoenix``, ``otlp`` or a key of config.yaml).
     `headers` go with every request and are secret; they include the credentials. `proxy` is
     the URL of the proxy to use for this endpoint, None for a direct connection. `certificate`
-    is a file of CA certificates to trust instead of the system's.
+    is a file of CA certificates to trust instead of the system's. `annotations`: verdicts on
+    turns that were sent there follow them.
     """
 
     name: str
@@ -70,6 +81,7 @@ class Destination:
     proxy: Optional[str] = field(default=None, repr=False)
     certificate: Optional[Path] = None
     timeout_s: float = 10.0
+    annotations: bool = True
 
     @property
     def fingerprint(self) -> str:

@@ -68,7 +68,8 @@ def sweep_in_background(home: Home, env: Mapping[str, str]) -> None:
 
 def _anything_waits(home: Home) -> bool:
     with suppress(NoStoreError), Store.open(home.store, readonly=True) as store:
-        return any(store.outbox.accounts(state) for state in ("waiting", "sent"))
+        rows = any(store.outbox.accounts(state) for state in ("waiting", "sent"))
+        return rows or store.pushes.any_open()
     return False
 
 
