@@ -117,6 +117,7 @@ soak: setup setup-e2e ## the fault tests at length: fifty kills where CI has fiv
 bench: setup setup-e2e setup-bench ## measure what tracing costs; writes docs/performance.md
 	@PYTHONPATH=demo $(PY) -m bench $(ARGS); status=$$?; \
 	PYTHONPATH=demo $(PY) -m bench.observe $(ARGS) || status=1; \
+	PYTHONPATH=demo $(PY) -m bench.evaluate $(ARGS) || status=1; \
 	PYTHONPATH=demo $(PY) -m bench.history $(ARGS) && exit $$status
 
 .PHONY: bench-history

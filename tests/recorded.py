@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness_tracing.agents import get
 from harness_tracing.agents.base import Document, HookEvent, Item, Line, Listing, Reader, WantedFile
@@ -22,9 +23,10 @@ def recordings(agent: str) -> list[Path]:
     return sorted(path.parent for path in found)
 
 
-def expected(folder: Path) -> dict:
+def expected(folder: Path) -> dict[str, Any]:
     """The right answer of a recording."""
-    return json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    answer: dict[str, Any] = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    return answer
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,8 @@ def play(folder: Path, *, whole: bool = False) -> dict[str, Collected]:
 
 
 def _play_session(
-    make, session_id: str, folder: Path, own: list[Recorded], whole: bool, alive: bool
-):
+    make: Any, session_id: str, folder: Path, own: list[Recorded], whole: bool, alive: bool
+) -> Collected:
     reader = make(session_id, "order-pricing", None)
     files, result = Files(folder), Collected()
     for number, recorded in enumerate(own):
@@ -198,7 +200,9 @@ def _play_session(
     return result
 
 
-def feed_until_quiet(reader, files: Files, events: list[HookEvent], result: Collected) -> None:
+def feed_until_quiet(
+    reader: Reader, files: Files, events: list[HookEvent], result: Collected
+) -> None:
     """Feed events and all files the reader asks for, until it asks for nothing new."""
     items: list[Item] = [*files.new_items(reader), *events]
     while items:
