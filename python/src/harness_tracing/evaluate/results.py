@@ -26,3 +26,9 @@ def version_of(annotation: Annotation) -> Optional[int]:
     if "error" in metadata or not isinstance(found, int):
         return None
     return found
+
+
+def failure_of(annotation: Annotation) -> Optional[str]:
+    """The kind of failure that a result without a verdict stands for; None for a verdict."""
+    found = (annotation.metadata or {}).get("error")
+    return None if found is None else str(found)
