@@ -102,3 +102,18 @@ class Home:
     def status(self) -> Path:
         """The lines that `harness status` printed last, by environment."""
         return self.root / "status"
+
+    @property
+    def evaluate_lock(self) -> Path:
+        """Held by the one process that works on tasks."""
+        return self.root / "evaluate.lock"
+
+    @property
+    def judge_cache(self) -> Path:
+        """Judges' verdicts by the digest of what was asked."""
+        return self.root / "judge-cache.sqlite3"
+
+    @property
+    def evaluators(self) -> Path:
+        """The user's own rules, one Python file each, unless config.yaml names another folder."""
+        return self.root / "evaluators"

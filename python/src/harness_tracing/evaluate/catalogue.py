@@ -42,8 +42,7 @@ def own_rules_of(home: Home, user_home: Optional[Path] = None) -> dict[str, OwnR
     Raises ConfigError, and OwnRuleError where the folder cannot be listed.
     """
     config: Mapping[str, Any] = read_config(home.config)
-    default = home.root / "evaluators"
-    return own_rules.load(own_rules.folder_in(config, home.config, default, user_home))
+    return own_rules.load(own_rules.folder_in(config, home.config, home.evaluators, user_home))
 
 
 class Catalogue:

@@ -89,4 +89,4 @@ class Judges:
 
 def judges_of(home: Home, env: Mapping[str, str]) -> Judges:
     """The judges of this home with the keys of this environment."""
-    return Judges(home.config, env, home.root / "judge-cache.sqlite3")
+    return Judges(home.config, env, home.judge_cache)

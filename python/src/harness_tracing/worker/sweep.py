@@ -18,6 +18,7 @@ from harness_tracing.errors import NoStoreError, TracerError
 from harness_tracing.model import Session as StoredSession
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
+from harness_tracing.worker.evaluating import start_if_due
 from harness_tracing.worker.presence import PACE, Presence, Session
 from harness_tracing.worker.process import answer, start_sweep
 from harness_tracing.worker.processes import is_running
@@ -57,8 +58,11 @@ def sweep(
 
 
 def sweep_in_background(home: Home, env: Mapping[str, str]) -> None:
-    """Have what is due in the outbox sent, by a process that nobody waits for."""
-    if not _is_writable(home) or not _anything_waits(home):
+    """Have what is due in the outbox sent, and judged, by processes that nobody waits for."""
+    if not _is_writable(home):
+        return
+    start_if_due(home, env)
+    if not _anything_waits(home):
         return
     from harness_tracing.worker.sending import outbox_is_due
 
@@ -236,6 +240,7 @@ def flush(
     result = _store_all(home, env, until, wait)
     if not _is_writable(home):
         return result
+    start_if_due(home, env)
     return result + send_all(home, env, until, wait=wait, only=destination, verify=verify)
 
 
