@@ -147,13 +147,13 @@ def test_a_summary_lists_what_did_not_pass_and_counts_the_rest(judged: Store) ->
     text = printed(findings.page(findings.by_span(judged.annotations(*KEY)), turns), 100)
     lines = [" ".join(each.split()) for each in text.strip().split("\n")]
     assert lines[0] == "Findings"
-    assert lines[1] == "whole helpful 0.5 It got there."
+    assert lines[1] == "whole helpful 0.5 It got there. model"
     assert lines[2].startswith("turn 1 Add the FREESHIP")
     assert lines[3].startswith("verified_before_done not_verified 0")
-    assert lines[4] == "quality slow"
+    assert lines[4] == "quality slow person"
     assert lines[-3:] == [
-        "edit_without_read not measurable hidden",
-        "scope no verdict no answer in time",
+        "edit_without_read not measurable hidden code",
+        "scope no verdict no answer in time model",
         "1 verdict passed",
     ]
 

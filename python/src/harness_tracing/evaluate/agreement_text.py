@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.cells import cell_len
+
 from harness_tracing.evaluate.agreement import FEW, Agreement, Apart, Pair, label_of
 
 _APART: dict[Apart, str] = {
@@ -13,11 +15,11 @@ _APART: dict[Apart, str] = {
     "not_asked": "not asked",
     "no_label": "a person's score that is no label",
 }
-_HUMAN, _SAID = "people ↓  evaluator →", "  "
+_CORNER = "people ↓  evaluator →"
 
 
 def lines(found: Agreement) -> Iterator[str]:
-    """The comparison, line by line; texts of people and models are as they were given."""
+    """The comparison, line by line; what people and models wrote is made one line of each."""
     if found.compared:
         yield from _table(found)
         yield ""
@@ -31,7 +33,7 @@ def lines(found: Agreement) -> Iterator[str]:
     if apart:
         yield f"Apart from that, {', '.join(apart)}."
     if found.foreign:
-        yield f"No labels of the evaluator: {', '.join(found.foreign)}."
+        yield f"No labels of the evaluator: {', '.join(map(_line, found.foreign))}."
     if found.disagreements:
         yield ""
         yield "Disagreements"
@@ -45,12 +47,22 @@ def _table(found: Agreement) -> Iterator[str]:
         label for label in found.labels if label not in found.foreign or _is_said(label, found)
     ]
     rows = [label for label in found.labels if label in columns or _is_heard(label, found)]
-    first = max(len(text) for text in (_HUMAN, *rows))
-    yield _HUMAN.ljust(first) + "".join(f"  {label}" for label in columns)
+    heads = [_line(label) for label in columns]
+    first = max(cell_len(_line(text)) for text in (_CORNER, *rows))
+    yield _padded(_CORNER, first) + "".join(f"  {head}" for head in heads)
     for human in rows:
         counts = [found.counts.get((human, said), 0) for said in columns]
-        cells = [str(n or "·").rjust(len(label) + 2) for n, label in zip(counts, columns)]
-        yield human.ljust(first) + "".join(cells)
+        cells = [str(n or "·").rjust(cell_len(head) + 2) for n, head in zip(counts, heads)]
+        yield _padded(_line(human), first) + "".join(cells)
+
+
+def _line(text: str) -> str:
+    """Somebody's text on one line, so that it cannot look like one of ours."""
+    return " ".join(text.split())
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
 
 
 def _is_said(label: str, found: Agreement) -> bool:
@@ -65,8 +77,8 @@ def _disagreement(pair: Pair, found: Agreement) -> Iterator[str]:
     said = pair.said
     assert said is not None
     human = label_of(pair.human, dict.fromkeys(found.labels)) or f"score {pair.human.score:g}"
-    yield f"  {pair.ref}  {human} ↔ {said.label}"
+    yield f"  {pair.ref}  {_line(human)} ↔ {_line(said.label or '')}"
     if pair.human.explanation:
-        yield f"    person: {pair.human.explanation}"
+        yield f"    person: {_line(pair.human.explanation)}"
     if said.explanation:
-        yield f"    evaluator: {said.explanation}"
+        yield f"    evaluator: {_line(said.explanation)}"

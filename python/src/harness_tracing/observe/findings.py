@@ -81,13 +81,13 @@ def page(said: Said, turns: Sequence[Turn]) -> Iterator[RenderableType]:
     if not said:
         return
     whole = said.get(WHOLE_SESSION, ())
-    lines: list[RenderableType] = [Row(_indented(each)) for each in _open(whole)]
+    lines: list[RenderableType] = [_indented(each) for each in _open(whole)]
     for turn in turns:
         told = _open([each for span in spans_of(turn) for each in said.get(span, ())])
         if told:
             asked = words(turn.prompt or turn.cause or "", QUIET)
             lines.append(Row(sentence(Text(f"  turn {turn.number}"), asked)))
-            lines += [Row(_indented(each)) for each in told]
+            lines += [_indented(each) for each in told]
     passing = sum(passed(each) is True for own in said.values() for each in own)
     if passing:
         lines.append(Text(f"  {plural(passing, 'verdict')} passed", QUIET))
@@ -101,8 +101,9 @@ def _open(said: Sequence[Annotation]) -> list[Annotation]:
     return [each for each in said if passed(each) is not True]
 
 
-def _indented(said: Annotation) -> Text:
-    return sentence(Text("   "), verdict_row(said).left, between=" ")
+def _indented(said: Annotation) -> Row:
+    row = verdict_row(said)
+    return Row(sentence(Text("   "), row.left, between=" "), row.facts)
 
 
 def _label(said: Annotation) -> tuple[str, str]:

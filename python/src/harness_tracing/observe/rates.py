@@ -50,8 +50,8 @@ def table(rows: Sequence[RateRow], by: Sequence[str], width: int) -> list[str]:
     for name in _SPARED:
         if wanted + _width(columns) > width:
             columns.pop(name, None)
-    room = max(_LEAST_NAME, (width - _width(columns)) // len(by) - len(_BETWEEN))
-    widths = [min(room, max(map(cell_len, column))) for column in zip(*names)]
+    room = width - _width(columns) - len(_BETWEEN) * len(by)
+    widths = _shares([max(map(cell_len, column)) for column in zip(*names)], room)
     numbers = list(zip(*columns.values()))
     ends = [max(map(cell_len, column)) for column in columns.values()]
     return [
@@ -61,6 +61,16 @@ def table(rows: Sequence[RateRow], by: Sequence[str], width: int) -> list[str]:
         ).rstrip()
         for left, right in zip(names, numbers)
     ]
+
+
+def _shares(wanted: Sequence[int], room: int) -> list[int]:
+    """How wide each name's column may be: short ones as they are, the rest share what is left."""
+    shares = list(wanted)
+    shortest_first = sorted(range(len(wanted)), key=lambda place: wanted[place])
+    for waiting, place in zip(range(len(wanted), 0, -1), shortest_first):
+        shares[place] = max(_LEAST_NAME, min(wanted[place], room // waiting))
+        room -= shares[place]
+    return shares
 
 
 def _width(columns: dict[str, list[str]]) -> int:
