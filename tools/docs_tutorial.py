@@ -45,6 +45,7 @@ Where to go on: [observing](observe.md), [judges](judges.md) for what no rule ca
 """
 AS_THE_TUTORIAL = {"TMPDIR": "/tmp", "TZ": "UTC", "COLUMNS": "100", "PYTHONUTF8": "1"}
 """Variables under which the demo prints what stands on the page."""
+PROPOSAL = re.compile(r"\bim_[0-9a-f]{12}\b")
 REPLACED = (
     (re.compile(r"(?:/private)?/tmp/harness-demo-\w{8}"), "/tmp/harness-demo"),
     (re.compile(r"\d{4}-\d\d-\d\d(?=[ T]\d\d:\d\d)"), "2026-01-05"),
@@ -68,6 +69,9 @@ def timeless(text: str) -> str:
     """A transcript as it is at any time, in any temporary folder."""
     for pattern, instead in REPLACED:
         text = pattern.sub(instead, text)
+    # Ids of proposals are made from the folder's name, too.
+    for number, name in enumerate(dict.fromkeys(PROPOSAL.findall(text)), start=1):
+        text = text.replace(name, f"im_{number:012d}")
     return text
 
 
@@ -78,11 +82,11 @@ def page(printed: str) -> str:
 
 
 def _markdown(lines: Sequence[str]) -> Iterator[str]:
-    """Prose as prose, each command with its output as a block."""
+    """Prose as prose, commands with their output as blocks."""
     block: list[str] = []
     for line in (*lines, "## "):
         prose = line.startswith(("# ", "## "))
-        if block and (prose or line.startswith("$ ")):
+        if block and prose:
             yield from ("```console", *"\n".join(block).rstrip().split("\n"), "```", "")
             block = []
         if line.startswith("# "):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
+from harness_tracing.improve.suggest import stored
 from harness_tracing.loop_demo import transcript
 from harness_tracing.loop_demo.client import Agent, shown
 from harness_tracing.loop_demo.stage import DemoError, Stage
@@ -18,6 +18,7 @@ TASK = "every-turn"
 _SCORED_WITHIN_S = 60
 _POLL_S = 0.1
 
+Labels = tuple[Optional[str], ...]
 Apply = Callable[[str], bool]
 """Applies a proposal, after whatever question, and shows it; whether it was applied."""
 
@@ -29,8 +30,8 @@ class Outcome:
     `declined`: something that was proposed, the user would not have.
     """
 
-    before: tuple[Optional[str], ...]
-    after: tuple[Optional[str], ...]
+    before: Labels
+    after: Labels
     declined: bool
 
 
@@ -48,10 +49,10 @@ class Walk:
         self._instrument()
         first, second = self._work(FREESHIP), self._work(SMALL_LETTERS)
         assert first == second
-        self._observe(first)
-        before = self._evaluate(first)
+        before = self._observe(first)
+        self._evaluate()
         applied = self._improve()
-        after: tuple[Optional[str], ...] = ()
+        after: Labels = ()
         if any(applied):
             after = self._again()
             self._report()
@@ -75,22 +76,23 @@ class Walk:
             The agent runs the tests alone, and says that it is done. Twice.""",
         )
 
-    def _observe(self, session_id: str) -> None:
+    def _observe(self, session_id: str) -> Labels:
         transcript.heading(self.say, "2. Observe")
-        transcript.prose(self.say, "What it did, from the store on this machine.")
-        self._harness("flush", "--wait")
-        self._harness("sessions", "show", session_id[:8])
+        transcript.prose(
+            self.say,
+            """What it did, from the store on this machine, and below each answer
+            what the rules say of it.""",
+        )
+        return self._shown(session_id)
 
-    def _evaluate(self, session_id: str) -> tuple[Optional[str], ...]:
+    def _evaluate(self) -> None:
         transcript.heading(self.say, "3. Evaluate")
         transcript.prose(
             self.say,
-            f"""The rule {RULE} asks for the gate after the last edit.
-            Tests that passed are a part of it (partial), and not a pass.""",
+            f"""{RULE} asks for the gate after the last edit. Tests that passed
+            are a part of it (partial), which is no pass. In numbers:""",
         )
-        labels = self._labels(session_id)
         self._harness("stats", "--by", "evaluator")
-        return labels
 
     def _improve(self) -> list[bool]:
         """Propose and apply; for each proposal whether it was applied."""
@@ -106,30 +108,25 @@ class Walk:
         if not proposals:
             transcript.prose(self.say, "There is nothing to improve here.")
             return []
-        for proposal in proposals:
-            self._harness("improve", "show", proposal["proposal_id"])
         transcript.prose(
             self.say,
             """Nothing is applied unasked. As a rule one begins with the line and waits;
             here both are taken, to see the hook at work.""",
         )
         applied = []
-        for proposal in proposals:
-            transcript.command(self.say, f"harness improve apply {proposal['proposal_id']}")
-            applied.append(self.apply(proposal["proposal_id"]))
+        for proposal_id in proposals:
+            transcript.command(self.say, f"harness improve apply {proposal_id}")
+            applied.append(self.apply(proposal_id))
         return applied
 
-    def _again(self) -> tuple[Optional[str], ...]:
+    def _again(self) -> Labels:
         transcript.heading(self.say, "5. The next ticket")
         transcript.prose(
             self.say,
             """The same agent, the same habit: it runs the tests and wants to stop.
             The hook does not let it, so it runs the gate.""",
         )
-        session_id = self._work(SAVE25)
-        self._harness("flush", "--wait")
-        self._harness("sessions", "show", session_id[:8])
-        return self._labels(session_id)
+        return self._shown(self._work(SAVE25))
 
     def _report(self) -> None:
         transcript.heading(self.say, "6. Did it help?")
@@ -159,14 +156,21 @@ class Walk:
             raise DemoError(f"`harness {line}` ended with {done.returncode}: {done.stdout.strip()}")
         return done.stdout
 
-    def _proposals(self) -> list[dict[str, Any]]:
-        """What is proposed about the rule: the line first, then the hook."""
-        found: list[dict[str, Any]] = json.loads(self._run("improve", "list", "--json"))
-        wanted = ("rules_line", "stop_hook")
-        mine = [each for each in found if each["rule"] == RULE and each["kind"] in wanted]
-        return sorted(mine, key=lambda each: wanted.index(each["kind"]))
+    def _shown(self, session_id: str) -> Labels:
+        """Show a session when all of it is stored and scored; the rule's labels."""
+        self._harness("flush", "--wait")
+        labels = self._labels(session_id)
+        self._harness("sessions", "show", session_id[:8])
+        return labels
 
-    def _labels(self, session_id: str) -> tuple[Optional[str], ...]:
+    def _proposals(self) -> list[str]:
+        """What is proposed about the rule: the line first, then the hook."""
+        with Store.open(self.stage.home.store, readonly=True) as store:
+            found = [stored(row) for row in store.proposals.all("proposed")]
+        ids = {each.kind: each.proposal_id for each in found if each.rule == RULE}
+        return [ids[kind] for kind in ("rules_line", "stop_hook") if kind in ids]
+
+    def _labels(self, session_id: str) -> Labels:
         """The rule's labels on a session's turns, when the task has looked at all there are."""
         deadline = time.monotonic() + _SCORED_WITHIN_S
         while time.monotonic() < deadline:

@@ -23,6 +23,8 @@ _HANDED_ON = (
     "LANG",
     "LC_ALL",
     "COLUMNS",
+    "TERM",
+    "NO_COLOR",
     "TMPDIR",
     "TEMP",
     "TMP",

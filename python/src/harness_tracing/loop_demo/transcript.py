@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Callable
+
+_MOST_ADDED = 20
+_SHOWN_ADDED = 12
 
 Say = Callable[[str], None]
 """Prints one line."""
@@ -31,3 +35,15 @@ def output(say: Say, text: str) -> None:
     """What a command printed."""
     for line in text.rstrip().split("\n") if text.strip() else ():
         say(line.rstrip())
+
+
+def shortened(diff: str) -> str:
+    """Text with a diff in it; of a long run of added lines the beginning is enough."""
+    lines: list[str] = []
+    for added, run in groupby(diff.split("\n"), lambda line: line[:1] == "+"):
+        found = list(run)
+        if added and len(found) > _MOST_ADDED:
+            left_out = len(found) - _SHOWN_ADDED
+            found = [*found[:_SHOWN_ADDED], f"… and {left_out} more lines, left out here"]
+        lines += found
+    return "\n".join(lines)

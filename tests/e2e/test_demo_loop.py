@@ -1,0 +1,60 @@
+"""`harness demo loop` with the real Claude Code: the hook that was proposed blocks for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from checkout import CLAUDE, HARNESS
+from harness_tracing.loop_demo.tickets import FREESHIP, SAVE25
+from harness_tracing.store import Store
+from tools.docs_tutorial import PAGE, page, timeless
+
+LASTED = re.compile(r"\d[\d.]* (ms|s|min)\b")
+RULE = "verified_before_done"
+
+
+def test_the_loop_is_closed_by_a_hook_that_blocks(tmp_path: Path) -> None:
+    user, folder = tmp_path / "user", tmp_path / "harness-demo-12345678"
+    user.mkdir()
+    environ = {"HOME": str(user), "PATH": os.environ["PATH"], "TZ": "UTC", "COLUMNS": "100"}
+    words = ("demo", "loop", "--yes", "--claude", str(CLAUDE), "--folder", str(folder))
+    done = subprocess.run(
+        [str(HARNESS), *words],
+        env={**environ, "LANG": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert labels(folder, FREESHIP.session_id) == ["partial", "partial"]
+    assert labels(folder, SAVE25.session_id) == ["verified"]
+    assert "Not done yet" in stopped(folder)
+    assert list(user.iterdir()) == []
+    printed = timeless(done.stdout.replace(str(tmp_path), "/tmp"))
+    assert lines_of(page(printed)) == lines_of(PAGE.read_text(encoding="utf-8"))
+
+
+def labels(folder: Path, session_id: str) -> list[object]:
+    """What the rule says of a session's turns."""
+    with Store.open(folder / "home" / ".arize" / "harness" / "store.sqlite3") as store:
+        found = store.annotations("claude-code", session_id)
+    return [each.label for each in found if each.name == RULE]
+
+
+def stopped(folder: Path) -> str:
+    """What Claude Code says in its own file of a hook that did not let it stop."""
+    (path,) = (folder / "home" / ".claude" / "projects").glob(f"*/{SAVE25.session_id}.jsonl")
+    lines = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+    told = [line["message"]["content"] for line in lines if line.get("type") == "user"]
+    return next(str(each) for each in told if str(each).startswith("Stop hook feedback"))
+
+
+def lines_of(text: str) -> list[str]:
+    """Its lines, but for how long things took and how far columns are apart."""
+    return [" ".join(LASTED.sub("", line).split()) for line in text.split("\n")]
