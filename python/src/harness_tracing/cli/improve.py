@@ -79,9 +79,7 @@ def suggest(
     reword = _reworder(edge, judge) if judge else None
     own = own_rules_of(edge.home, outside.user_home)
     with _store(edge) as store:
-        catalogue = Catalogue(store, own)
-        catalogue.note_own_rules(outside.now_ns)
-        bring_up_to_date(store, catalogue, asked, outside.now_ns)
+        bring_up_to_date(store, Catalogue(store, own), asked, outside.now_ns)
         abouts = {name: rule.about.what for name, rule in own.items() if rule.about is not None}
         found = suggesting.suggest(store, asked, outside, abouts=abouts, reword=reword)
     if as_json:

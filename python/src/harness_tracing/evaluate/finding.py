@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional, Union
 
-from harness_tracing.model import ToolCall, Turn, span_id
+from harness_tracing.model import ToolCall, Turn, span_id, step_id
 
 
 @dataclass(frozen=True)
@@ -66,4 +66,4 @@ class About:
 
 def span_of(turn: Turn, call: ToolCall) -> str:
     """The id of a tool call's span, the same in both shapes."""
-    return span_id(turn.agent, turn.session_id, turn.turn_id, call.tool_use_id)
+    return span_id(turn.agent, turn.session_id, turn.turn_id, step_id(call))

@@ -14,10 +14,11 @@ from typing import Optional
 
 from harness_tracing.activity import TurnActivity, activity_of
 from harness_tracing.activity.tools import kind_of, path_of
+from harness_tracing.evaluate.finding import span_of
 from harness_tracing.evaluate.rules.gate_weakening import stepped_around
 from harness_tracing.improve.proposal import Replay
 from harness_tracing.improve.replay import Recorded
-from harness_tracing.model import ToolCall, Turn, span_id, step_id
+from harness_tracing.model import ToolCall, Turn
 
 _MOST = 8
 
@@ -27,16 +28,12 @@ def entries_for(rule: str, turns: Iterable[tuple[Turn, Sequence[str]]], folder: 
     found: dict[str, None] = {}
     for turn, evidence in turns:
         did = activity_of(turn)
-        calls = [call for call in did.calls if _span(turn, call) in evidence]
+        calls = [call for call in did.calls if span_of(turn, call) in evidence]
         if rule == "secret_exposure":
             found.update(dict.fromkeys(_reads(calls, folder)))
         elif rule == "gate_weakening":
             found.update(dict.fromkeys(_commands(did)))
     return list(found)[:_MOST]
-
-
-def _span(turn: Turn, call: ToolCall) -> str:
-    return span_id(turn.agent, turn.session_id, turn.turn_id, step_id(call))
 
 
 def _reads(calls: Iterable[ToolCall], folder: str) -> Iterator[str]:
