@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Literal, Optional
 Kind = Literal["ax", "phoenix", "otlp"]
 Protocol = Literal["http", "grpc"]
 Shape = Literal["turns", "calls"]
+_AX_HOST = re.compile(r"https://otlp\.([a-z0-9-]+\.)?arize\.com[:/]")
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,14 @@ class Target:
     def annotator_kinds(self) -> tuple[str, ...]:
         """Whose verdicts on turns can follow them there; none where no way is known.
 
-        Phoenix takes all by its REST API, Arize AX by its own those of people.
+        Phoenix takes all by its REST API, Arize AX by its own those of people. The address of
+        such an API is known of a server that is spoken HTTP with, and of AX's own hosts.
         """
-        if self.protocol != "http" or not self.endpoint.endswith("/v1/traces"):
-            return ()
-        return {"phoenix": ("CODE", "HUMAN", "LLM"), "ax": ("HUMAN",)}.get(self.kind, ())
+        if self.kind == "phoenix" and self.endpoint.endswith("/v1/traces"):
+            return ("CODE", "HUMAN", "LLM")
+        if self.kind == "ax" and _AX_HOST.match(self.endpoint):
+            return ("HUMAN",)
+        return ()
 
     @property
     def title(self) -> str:

@@ -99,6 +99,7 @@ def open_annotations(destination: Destination) -> Optional[Annotations]:
         return PhoenixAnnotations(destination)
     from harness_tracing.export.ax_annotations import open_ax_annotations
 
+
     return open_ax_annotations(destination)
 
 
@@ -176,7 +177,7 @@ class PhoenixAnnotations:
     def push(
         self, verdicts: Sequence[Verdict], project: str, timeout_s: float
     ) -> Iterator[Answered]:
-        """See `Annotations`. Phoenix knows spans and sessions by their ids, whatever the project."""
+        """See `Annotations`. The project does not matter: ids are known to the whole server."""
         of_spans = [each for each in verdicts if each.span_id]
         of_sessions = [each for each in verdicts if not each.span_id]
         for what, target, some in (
