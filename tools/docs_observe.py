@@ -1,11 +1,11 @@
-"""Run the commands of docs/observe.md and write down what they print.
+"""Run the commands of docs/observe.md and evaluating.md and write down what they print.
 
 In a block marked ``console`` each line that begins with ``$`` is a command; what follows it up to
 the next one is its output. The commands run one after the other in this repository, by a shell,
 with a home and a store of their own.
 
-python tools/docs_observe.py            run them and rewrite the page
-python tools/docs_observe.py --check    exit 1 when something else is printed than the page says
+python tools/docs_observe.py            run them and rewrite the pages
+python tools/docs_observe.py --check    exit 1 when something else is printed than the pages say
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "observe.md"
+PAGES = ("observe.md", "evaluating.md")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WIDTH = 100
 
@@ -75,23 +75,28 @@ def _output(command: str, environ: dict[str, str]) -> str:
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"{PAGE.name}: `{command}` exits with {done.returncode}:\n{done.stdout}")
+        raise SystemExit(f"docs: `{command}` exits with {done.returncode}:\n{done.stdout}")
     lines = [line.rstrip() for line in done.stdout.rstrip().split("\n")]
     return "".join(line + "\n" for line in lines) if done.stdout.strip() else ""
 
 
 def main() -> int:
-    """Write the page, or compare it."""
-    old = PAGE.read_text(encoding="utf-8")
+    """Write the pages, or compare them."""
+    return max([_update(ROOT / "docs" / name) for name in PAGES])
+
+
+def _update(path: Path) -> int:
+    old = path.read_text(encoding="utf-8")
     new = page(old)
     if old == new:
         return 0
     if "--check" not in sys.argv[1:]:
-        PAGE.write_text(new, encoding="utf-8")
+        path.write_text(new, encoding="utf-8")
         return 0
-    difference = difflib.unified_diff(old.split("\n"), new.split("\n"), "docs/observe.md", "now")
+    name = f"docs/{path.name}"
+    difference = difflib.unified_diff(old.split("\n"), new.split("\n"), name, "now")
     print("\n".join(difference), file=sys.stderr)
-    print("docs/observe.md is out of date: make docs", file=sys.stderr)
+    print(f"{name} is out of date: make docs", file=sys.stderr)
     return 1
 
 
