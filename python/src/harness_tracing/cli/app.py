@@ -41,6 +41,7 @@ _COMMANDS = {
     "stats": ("harness_tracing.cli.stats", "stats"),
     "status": ("harness_tracing.cli.status", "status"),
     "tail": ("harness_tracing.cli.tail", "tail"),
+    "tasks": ("harness_tracing.cli.tasks", "tasks"),
     "uninstall": ("harness_tracing.cli.removal", "uninstall"),
     "update": ("harness_tracing.cli.updating", "update"),
 }

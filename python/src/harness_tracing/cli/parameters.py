@@ -56,6 +56,15 @@ def moment_ns(
     return at_ns
 
 
+def _ignored(_ctx: click.Context, parameter: click.Parameter, value: Optional[str]) -> None:
+    if value is not None:
+        click.echo(f"{parameter.opts[0]} means nothing on this machine and is ignored.", err=True)
+
+
+space_option = click.option("--space", callback=_ignored, expose_value=False, help="Ignored.")
+"""Hosted commands of the same name want it."""
+
+
 def agent_name(
     _ctx: click.Context, _parameter: click.Parameter, value: Optional[str]
 ) -> Optional[str]:

@@ -13,9 +13,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Optional
 
+from harness_tracing.config import user_home
 from harness_tracing.errors import NoStoreError, TracerError
 from harness_tracing.evaluate.catalogue import Catalogue, own_rules_of
 from harness_tracing.evaluate.judges import judges_of
@@ -55,9 +55,8 @@ def names_in(env: Mapping[str, str]) -> list[str]:
 def means_of(home: Home, env: Mapping[str, str], store: Store, log: logging.Logger) -> Means:
     """What tasks of this home are worked on with; files of own rules get their versions."""
     own: dict[str, OwnRule] = {}
-    user_home = env.get("HOME")
     try:
-        own = own_rules_of(home, Path(user_home) if user_home else None)
+        own = own_rules_of(home, user_home(env))
         Catalogue(store, own).note_own_rules(time.time_ns())
     except TracerError as error:
         # Tasks that use one of them wait, and say so; the others do not need them.
