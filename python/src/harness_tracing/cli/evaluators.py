@@ -298,10 +298,8 @@ def _folder(edge: Edge) -> Path:
     from harness_tracing.evaluate.own_rules import folder_in
 
     home = edge.home
-    default = home.root / "evaluators"
-    return folder_in(
-        config.read_config(home.config), home.config, default, config.user_home(edge.environ)
-    )
+    settings = config.read_config(home.config)
+    return folder_in(settings, home.config, home.evaluators, config.user_home(edge.environ))
 
 
 def _judge_warnings(edge: Edge, integration: Optional[str]) -> list[str]:
