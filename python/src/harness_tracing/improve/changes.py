@@ -119,7 +119,8 @@ def _with_line(change: Change, text: str, is_new: bool) -> str:
         return text[:place] + newline + change.text + text[place:]
     body = text if not text or text.endswith(newline) else text + newline
     end = newline if text.endswith(newline) or not text else ""
-    gap = newline if body.strip() and not body.endswith(2 * newline) else ""
+    # Always one more: taken out again, nobody has to know how many there were.
+    gap = newline if text else ""
     return f"{body}{gap}{change.heading}{newline}{newline}{change.text}{end}"
 
 

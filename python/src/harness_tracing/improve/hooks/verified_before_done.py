@@ -73,12 +73,15 @@ def missing(calls: list[Call], folder: str) -> Optional[str]:
     gate: Optional[str] = None
     shell = folder
     for call in calls:
-        parts = _parts(call) if call.name == "Bash" and not call.denied else []
+        read = _parts(call) if call.name == "Bash" and not call.denied else []
+        parts = read or []
         path = changed_by(call, parts, shell, folder)
         if path is not None:
             changed, gate = path, None
         if call.name == "Bash" and not call.denied:
             ended, where = gate_in(call, parts, shell if call.of_main_agent else folder, folder)
+            if read is None and " ".join(GATE) in str(call.asked.get("command")):
+                ended = "unknown"
             in_order = path is None or _gate_comes_later(parts)
             gate = ended if ended is not None and in_order else gate
             if call.of_main_agent and "Shell cwd was reset to" not in call.text:
@@ -175,8 +178,6 @@ def gate_in(call: Call, parts: list[Part], shell: str, folder: str) -> tuple[Opt
                 ended = "unknown"
             elif os.path.normpath(where) == os.path.normpath(folder):
                 ended = _outcome(call, parts, place)
-    if ended is None and not parts and " ".join(GATE) in str(call.asked.get("command")):
-        ended = "unknown"
     return ended, where or shell
 
 
@@ -215,7 +216,7 @@ def is_gate(words: list[str]) -> bool:
         return False
     name, wanted = os.path.basename(words[0]), os.path.basename(gate[0])
     rest = words[1:]
-    if wanted in TARGET_RUNNERS and {name, wanted} <= {"make", "gmake"} | {wanted}:
+    if wanted in TARGET_RUNNERS and (name == wanted or {name, wanted} <= {"make", "gmake"}):
         skips = LOOKS_ONLY & set(rest) or "-C" in rest or "-i" in rest
         return not skips and set(gate[1:]) <= set(rest) and not any(map(NARROWS.match, rest))
     if wanted in PACKAGE_RUNNERS and name in PACKAGE_RUNNERS:
@@ -256,8 +257,8 @@ def _after_options(words: list[str]) -> list[str]:
     return words
 
 
-def _parts(call: Call) -> list[Part]:
-    """The simple commands of a command line; none for one that cannot be read."""
+def _parts(call: Call) -> Optional[list[Part]]:
+    """The simple commands of a command line; None for one that cannot be read."""
     text = call.asked.get("command")
     if not isinstance(text, str):
         return []
@@ -267,7 +268,7 @@ def _parts(call: Call) -> list[Part]:
         lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
         return list(_split(list(lexer)))
     except ValueError:
-        return []
+        return None
 
 
 def _split(tokens: list[str]) -> Iterator[Part]:
