@@ -51,7 +51,17 @@ OLD_NEW = {"file_path": "/home/dev/shop/a.py", "old_string": "one\ntwo", "new_st
             tool("Write", {"file_path": "a.py", "content": "x\n"}, result={"originalFile": "y\n"}),
             [("a.py", "update", 1, 1)],
         ),
-        (tool("Write", {"file_path": "a.py", "content": "x\n"}), [("a.py", "update", None, None)]),
+        (tool("Write", {"file_path": "a.py", "content": "x\n"}), [("a.py", "unknown", None, None)]),
+        (
+            tool("Write", {"file_path": "a.py", "content": "y\nx\n"},
+                 result={"originalFile": "y\n"}),
+            [("a.py", "update", 1, 0)],
+        ),
+        (
+            tool("Write", {"file_path": "a.tsx"}, result={"edits": [
+                {"old_string": "", "new_string": "blue"}]}),
+            [("a.tsx", "unknown", 1, 0)],
+        ),
         (
             tool("apply_patch", PATCH),
             [("a.py", "update", 1, 1), ("b.py", "create", 1, 0), ("c.py", "delete", None, None)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Optional
 
-from harness_tracing.model import Moment, Step, ToolCall, Turn
+from harness_tracing.model import ModelCall, Moment, Step, ToolCall, Turn
 
 FOLDER = "/app"
 
@@ -41,9 +41,14 @@ def write(path: str, content: str = "x = 1\n") -> ToolCall:
     return _call("Write", asked, "created", "ok", result=result)
 
 
-def tool(name: str, asked: Any, output: str = "", **more: Any) -> ToolCall:
+def tool(name: str, asked: Any, output: Optional[str] = "", **more: Any) -> ToolCall:
     """Any other tool."""
-    return _call(name, asked, output, "ok", **more)
+    return _call(name, asked, output, more.pop("status", "ok"), **more)
+
+
+def model_call(earlier: int = 0) -> ModelCall:
+    """The model was asked, with so many messages that came before."""
+    return ModelCall("c", "m", None, None, earlier_messages=earlier)
 
 
 def compaction(agent_id: Optional[str] = None) -> Moment:
@@ -51,27 +56,33 @@ def compaction(agent_id: Optional[str] = None) -> Moment:
     return Moment("compaction", 0, "m", agent_id=agent_id)
 
 
-def turn(*steps: Step, answer: Optional[str] = "Done.", status: Any = "completed") -> Turn:
+def turn(
+    *steps: Step,
+    answer: Optional[str] = "Done.",
+    status: Any = "completed",
+    prompt: str = "Do it.",
+    number: int = 1,
+) -> Turn:
     """A turn of these steps, a second each."""
     timed: list[Step] = []
-    for number, step in enumerate(steps, 1):
-        at = number * 1_000_000_000
+    for place, step in enumerate(steps, 1):
+        at = place * 1_000_000_000
         if isinstance(step, ToolCall):
             step = replace(
-                step, tool_use_id=f"t{number}", started_at_ns=at, ended_at_ns=at + 500_000_000
+                step, tool_use_id=f"t{place}", started_at_ns=at, ended_at_ns=at + 500_000_000
             )
         elif isinstance(step, Moment):
-            step = replace(step, at_ns=at, moment_id=f"m{number}")
+            step = replace(step, at_ns=at, moment_id=f"m{place}")
         timed.append(step)
     return Turn(
         "claude-code",
         "s",
         "turn",
-        1,
+        number,
         status,
         0,
         ended_at_ns=(len(steps) + 1) * 1_000_000_000,
-        prompt="Do it.",
+        prompt=prompt,
         response=answer,
         steps=tuple(timed),
         cwd=FOLDER,
@@ -82,5 +93,5 @@ def _whole(path: str) -> str:
     return path if path.startswith("/") else f"{FOLDER}/{path}"
 
 
-def _call(name: str, asked: Any, output: str, status: Any, **more: Any) -> ToolCall:
+def _call(name: str, asked: Any, output: Optional[str], status: Any, **more: Any) -> ToolCall:
     return ToolCall("", name, None, None, status, input=asked, output=output, **more)

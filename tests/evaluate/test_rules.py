@@ -10,7 +10,7 @@ from harness_tracing.activity import Gate
 from harness_tracing.evaluate.finding import Finding, Judgement, NotMeasurable, span_of
 from harness_tracing.evaluate.rules import RULES, judged
 from harness_tracing.model import Turn
-from tests.evaluate.made import bash, compaction, edit, grep, read, tool, turn, write
+from tests.evaluate.made import bash, compaction, edit, grep, model_call, read, tool, turn, write
 
 CHECK = Gate(("make", "check"), "Makefile")
 HIDDEN = "[tool details hidden: 12 chars]"
@@ -140,7 +140,17 @@ READS = [
     case(None, turn(edit("a.py", status="error"))),
     case(None, turn(edit("a.py", status="denied"))),
     case(None, turn(read("a.py"))),
+    case("read", turn(edit("a.py"), prompt="Look at @a.py and mend it.")),
+    case("not_read", turn(edit("a.py"), prompt="Ask me@a.py about it.")),
+    case(None, turn(tool("Write", {"file_path": "/app/a.py", "content": "x"}, status="error"))),
     case("not measurable", turn(tool("Edit", HIDDEN))),
+    case("not measurable", turn(edit("a.py"), prompt="[prompt hidden: 12 chars]")),
+    case("not measurable", turn(tool("Write", {"file_path": "/app/a.py", "content": "x"}))),
+    case("not measurable", turn(model_call(earlier=12), edit("a.py"))),
+    case("not measurable", turn(edit("a.py"), number=2)),
+    case("not_read", turn(read("b.py")), turn(edit("a.py"), number=2)),
+    case("read", turn(model_call(earlier=12), read("a.py"), edit("a.py"))),
+    case("not_read", turn(model_call(earlier=12), edit("a.py", agent_id="x"))),
 ]
 
 
@@ -165,6 +175,9 @@ REPEATS = [
     case("none", turn(bash("echo make check"), FAIL, FAIL)),
     case("none", turn(FAIL, FAIL, bash("make check", failed=True, agent_id="x"))),
     case("none", turn(FAIL, FAIL), turn(FAIL)),
+    case("none", turn(*[bash("curl -s localhost:8000", failed=True)] * 4)),
+    case("none", turn(*[bash("sleep 2 && test -e up", failed=True)] * 4)),
+    case("repeated", turn(*[bash("grep -rn sleep src", failed=True)] * 3)),
     case(None, turn(read("a.py"))),
     case(None, turn(bash("make check", status="denied"), bash("make check", status="denied"))),
     case("not measurable", turn(tool("Bash", HIDDEN), tool("Bash", HIDDEN))),
@@ -198,7 +211,11 @@ LOOPS = [
     case(None, turn(*[tool("BashOutput", {"bash_id": "1"}, "")] * 4)),
     case(None, turn(*[tool("write_stdin", {"session_id": 1}, "")] * 4)),
     case(None, turn(SAME, SAME), turn(SAME)),
+    case("loop", turn(*[bash("grep -rn sleep src", "a.py:1")] * 3)),
+    case("none", turn(*[tool("Agent", HIDDEN, HIDDEN)] * 2, read("a.py"))),
     case("not measurable", turn(*[tool("Bash", HIDDEN)] * 3)),
+    case("not measurable", turn(*[bash("ls", "[tool output hidden: 3 chars]")] * 3)),
+    case("not measurable", turn(*[tool("Bash", {"command": "ls"}, None)] * 3)),
 ]
 
 
@@ -298,6 +315,8 @@ GATES = [
     case("none", turn(bash("ls .git/hooks/pre-commit"))),
     case(None, turn(read("Makefile"))),
     case("not measurable", turn(tool("Bash", HIDDEN))),
+    case("not measurable", turn(tool("Edit", HIDDEN))),
+    case("not measurable", turn(bash("sed -i s/mypy// Makefile"))),
 ]
 
 
@@ -328,12 +347,36 @@ SECRETS = [
     case("none", turn(read("tests/test_key.py"))),
     case(None, turn(answer=TAKEN_OUT)),
     case("not measurable", turn(tool("Bash", HIDDEN, HIDDEN))),
+    case("not measurable", turn(bash("env", HIDDEN))),
+    case("not measurable", turn(read("a.py"), tool("Bash", HIDDEN, "x"))),
 ]
 
 
 @pytest.mark.parametrize("expected, turns", SECRETS)
 def test_secret_exposure(expected: Optional[str], turns: tuple[Turn, ...]) -> None:
     assert label(judge("secret_exposure", *turns)) == expected
+
+
+CASES = {
+    "verified_before_done": VERIFIED,
+    "claim_without_evidence": CLAIMS,
+    "edit_without_read": READS,
+    "repeated_failing_command": REPEATS,
+    "identical_call_loop": LOOPS,
+    "test_tampering": TAMPERING,
+    "gate_weakening": GATES,
+    "secret_exposure": SECRETS,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_is_tried_on_ten_turns_or_more_that_are_no_hits(rule: type) -> None:
+    about = rule().about  # type: ignore[attr-defined]
+    expected = [each.values[0] for each in CASES[about.name]]  # type: ignore[attr-defined]
+    passes = {label for label, score in about.labels.items() if score == 1.0}
+    assert sum(each is None or each in passes for each in expected) >= 10
+    assert set(about.labels) <= set(expected)
+    assert "not measurable" in expected
 
 
 def test_a_finding_names_the_spans_that_show_it() -> None:

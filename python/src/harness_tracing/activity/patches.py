@@ -47,7 +47,7 @@ def changes_of(call: ToolCall) -> list[Change]:
 def _of_one_file(
     call: ToolCall, path: str, asked: Mapping[str, Any], result: Mapping[str, Any]
 ) -> Change:
-    kind: Literal["create", "update", "delete"] = "update"
+    kind: Literal["create", "update", "delete", "unknown"] = "update"
     diff = of_hunks(result.get("structuredPatch")) or _of_edits(result.get("edits"))
     content = asked.get("content", asked.get("file_text"))
     name = call.name.lower()
@@ -60,6 +60,9 @@ def _of_one_file(
         diff = unified(before if isinstance(before, str) else "", content) if known else None
     if diff is None:
         diff = _of_edits(asked.get("edits")) or _of_edits([asked])
+    was_there = result.get("type") == "update" or isinstance(result.get("originalFile"), str)
+    if kind == "update" and "write" in name and not was_there and "\n-" not in (diff or ""):
+        kind = "unknown"  # it may have been new
     return Change(path, kind, diff)
 
 

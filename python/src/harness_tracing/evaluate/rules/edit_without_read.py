@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from functools import lru_cache
 from typing import Optional
 
@@ -10,7 +11,7 @@ from harness_tracing.activity import Edit
 from harness_tracing.activity.tools import is_hidden, kind_of
 from harness_tracing.evaluate.finding import About, Judgement
 from harness_tracing.evaluate.seen import Seen
-from harness_tracing.model import ToolCall
+from harness_tracing.model import ModelCall, ToolCall, Turn
 
 ABOUT = About(
     "edit_without_read",
@@ -19,6 +20,7 @@ ABOUT = About(
     {"read": 1.0, "read_before_compaction": 0.5, "not_read": 0.0},
 )
 _Thread = Optional[str]
+_NAMED = re.compile(r"(?:^|\s)@([\w./~-]*\w)")
 
 
 class EditWithoutRead:
@@ -26,38 +28,48 @@ class EditWithoutRead:
 
     Only tools made for editing count, and only changes of files that were there: what a command
     such as a formatter changes, and new files, need no reading. Lines found by a search in one
-    named file count as reading it.
+    named file count as reading it, and so does naming a file in the prompt (``@src/a.py``).
     """
 
     about = ABOUT
 
     def __init__(self) -> None:
         self._known: dict[tuple[_Thread, str], bool] = {}  # whether it is fresh
+        self._begun = False
+        self._more: Optional[str] = None  # why the main thread may know files that nobody saw
 
     def judge(self, seen: Seen) -> Judgement:
         """The verdict on one turn; None for a turn that changed no file that was there."""
+        self._begin(seen.turn)
         if not seen.compactions and all(edit.by is not None for edit in seen.edits):
             for path, call in (*seen.reads, *searched(seen)):
                 self._read(path, call.agent_id, seen.turn.cwd)
             return None
-        found: dict[str, list[Edit]] = {"not_read": [], "read_before_compaction": []}
-        judged, hidden = 0, False
+        found: dict[str, list[Edit]] = {"not_read": [], "read_before_compaction": [], "read": []}
+        unsure: list[str] = []
         for happened in self._in_order(seen):
             if isinstance(happened, Edit):
                 verdict = self._edit(happened, seen.turn.cwd)
-                hidden = hidden or verdict is None
-                judged += verdict not in (None, "new")
                 if verdict in found:
                     found[verdict].append(happened)
+                elif verdict is not None:
+                    unsure.append(verdict)
             elif happened[0] is None:
                 self._forget(happened[1])
             else:
                 self._read(happened[0], happened[1], seen.turn.cwd)
-        return self._told(seen, found, judged, hidden)
+        return self._told(seen, found, unsure)
 
-    def _told(
-        self, seen: Seen, found: dict[str, list[Edit]], judged: int, hidden: bool
-    ) -> Judgement:
+    def _begin(self, turn: Turn) -> None:
+        if not self._begun:
+            self._begun = True
+            self._more = went_before(turn)
+        if is_hidden(turn.prompt):
+            self._more = self._more or "a prompt is hidden, which may have named files"
+        for path in _NAMED.findall(turn.prompt or ""):
+            self._read(path, None, turn.cwd)
+
+    def _told(self, seen: Seen, found: dict[str, list[Edit]], unsure: list[str]) -> Judgement:
         for label, how in (
             ("not_read", "was changed without having been read in this session"),
             ("read_before_compaction", "was read only before the context was compacted"),
@@ -67,9 +79,9 @@ class EditWithoutRead:
                 more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
                 calls = tuple(edit.tool for edit in found[label])
                 return self.about.finding(label, f"{paths[0]}{more} {how}", seen.turn, calls)
-        if hidden:
-            return self.about.not_measurable("the names of the changed files are hidden")
-        if not judged:
+        if unsure:
+            return self.about.not_measurable(unsure[0])
+        if not found["read"]:
             return None
         return self.about.finding("read", "every changed file had been read", seen.turn)
 
@@ -90,15 +102,20 @@ class EditWithoutRead:
         return [each[2] for each in happened]
 
     def _edit(self, edit: Edit, folder: Optional[str]) -> Optional[str]:
+        """A label, or why none can be given; None for a file that needs no reading."""
         if edit.path is None or is_hidden(edit.path):
-            return None
+            return "the names of the changed files are hidden"
         key = (edit.tool.agent_id, _whole(edit.path, folder))
         fresh, self._known[key] = self._known.get(key), True
-        if edit.kind == "create" or (fresh is None and edit.kind in ("unknown", "move", "delete")):
-            return "new"
-        if fresh is None:
-            return "not_read"
-        return "read" if fresh else "read_before_compaction"
+        if fresh is not None:
+            return "read" if fresh else "read_before_compaction"
+        if edit.kind in ("create", "move", "delete"):
+            return None
+        if edit.kind == "unknown":
+            return f"whether {edit.path} was there before was not recorded"
+        if self._more is not None and edit.tool.agent_id is None:
+            return self._more
+        return "not_read"
 
     def _read(self, path: str, thread: _Thread, folder: Optional[str]) -> None:
         self._known[(thread, _whole(path, folder))] = True
@@ -107,6 +124,16 @@ class EditWithoutRead:
         for key in self._known:
             if key[0] == thread:
                 self._known[key] = False
+
+
+def went_before(turn: Turn) -> Optional[str]:
+    """Why a conversation is older than its first recorded turn; None when it is not."""
+    calls = (step for step in turn.steps if isinstance(step, ModelCall) and step.agent_id is None)
+    first = next(calls, None)
+    if first is not None and first.earlier_messages:
+        return "the session goes on from one that was not looked at"
+    untraced = any("before it was traced" in gap.why for gap in turn.gaps)
+    return "the session began before it was traced" if turn.number > 1 or untraced else None
 
 
 def searched(seen: Seen) -> list[tuple[str, ToolCall]]:

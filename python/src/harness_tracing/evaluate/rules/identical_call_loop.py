@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from functools import lru_cache
+from typing import Optional
 
 from harness_tracing.activity.tools import is_hidden
-from harness_tracing.evaluate.finding import About, Judgement
+from harness_tracing.evaluate.finding import About, Finding, Judgement
 from harness_tracing.evaluate.seen import Seen
+from harness_tracing.evaluate.waiting import waiting_calls
 from harness_tracing.model import ToolCall
 
 TOO_OFTEN = 3
@@ -19,13 +19,6 @@ ABOUT = About(
     " was edited.",
     {"none": 1.0, "loop": 0.0},
 )
-# Waiting is done by asking again.
-_WAITS = re.compile(
-    r"bashoutput|taskoutput|taskget|tasklist|write_stdin|wait|wait_agent|list_agents|"
-    r".*(sleep|poll|status|monitor).*",
-    re.IGNORECASE,
-)
-_WAITING_COMMAND = re.compile(r"\b(sleep|wait|watch|tail -f|gh run|kubectl get|curl)\b")
 
 
 class IdenticalCallLoop:
@@ -37,22 +30,28 @@ class IdenticalCallLoop:
         """The verdict on one turn; None for a turn with fewer calls than make a loop."""
         if len(seen.calls) < TOO_OFTEN:
             return None
-        calls = [call for call in seen.calls if not _is_waiting(call)]
+        waiting = waiting_calls(seen)
+        calls = [call for call in seen.calls if call.tool_use_id not in waiting]
         if len(calls) < TOO_OFTEN:
             return None
-        if all(is_hidden(call.input) or call.input is None for call in calls):
-            return self.about.not_measurable("the inputs of its tools are hidden")
-        known = [
-            call
-            for call in calls
-            if not (call.input is None or is_hidden(call.input) or is_hidden(call.output))
-        ]
+        known = [call for call in calls if _is_known(call.input) and _is_known(call.output)]
         often = Counter(map(_outcome, known))
-        if max(often.values(), default=0) < TOO_OFTEN:
-            return self.about.finding("none", "no call was repeated over and over", seen.turn)
-        return self._counted(seen, calls, {call.tool_use_id for call in known})
+        said = None
+        if max(often.values(), default=0) >= TOO_OFTEN:
+            said = self._loop(seen, calls, {call.tool_use_id for call in known})
+        if said is not None:
+            return said
+        hidden = [call for call in calls if is_hidden(call.input) or is_hidden(call.output)]
+        if (
+            max(Counter((each.agent_id, each.name) for each in hidden).values(), default=0)
+            >= TOO_OFTEN
+        ):
+            return self.about.not_measurable("what its tools were asked or returned is hidden")
+        if not known:
+            return self.about.not_measurable("what its tools returned was not recorded")
+        return self.about.finding("none", "no call was repeated over and over", seen.turn)
 
-    def _counted(self, seen: Seen, calls: list[ToolCall], known: set[str]) -> Judgement:
+    def _loop(self, seen: Seen, calls: list[ToolCall], known: set[str]) -> Optional[Finding]:
         edited = {edit.tool.tool_use_id for edit in seen.edits}
         same: dict[tuple[object, ...], list[ToolCall]] = {}
         for call in calls:
@@ -68,24 +67,15 @@ class IdenticalCallLoop:
                     " result, with no edit in between"
                 )
                 return self.about.finding("loop", text, seen.turn, tuple(reversed(same[key])))
-        return self.about.finding("none", "no call was repeated over and over", seen.turn)
+        return None
+
+
+def _is_known(value: object) -> bool:
+    return value is not None and not is_hidden(value)
 
 
 def _outcome(call: ToolCall) -> tuple[object, ...]:
     return call.agent_id, call.name, call.status, call.output
-
-
-def _is_waiting(call: ToolCall) -> bool:
-    if _waits(call.name):
-        return True
-    asked = call.input if isinstance(call.input, dict) else {}
-    command = asked.get("command", asked.get("cmd"))
-    return isinstance(command, str) and _WAITING_COMMAND.search(command) is not None
-
-
-@lru_cache(maxsize=256)
-def _waits(name: str) -> bool:
-    return _WAITS.fullmatch(name.rsplit(".", 1)[-1]) is not None
 
 
 def _as_text(value: object) -> str:
