@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,13 @@ class Project:
             (folder / "Makefile").write_text(MAKEFILE)
         home = Home(user_home / ".arize" / "harness")
         return cls(folder, user_home, home, Store.open(home.store))
+
+    @classmethod
+    @contextmanager
+    def reopened(cls, known: Project) -> Iterator[Project]:
+        """The same project with its store open once more."""
+        with Store.open(known.home.store) as store:
+            yield cls(known.folder, known.user_home, known.home, store)
 
     def path(self, name: str) -> str:
         return str(self.folder / name)
