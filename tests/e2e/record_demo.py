@@ -43,6 +43,7 @@ class Recorder:
     agent: Scripted
     calls: Path
     lines_kept: dict[str, int] = field(default_factory=dict)
+    is_recorded: bool = False
 
     def session_id(self, ticket: Ticket) -> str:
         """That of the ticket."""

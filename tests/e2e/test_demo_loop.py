@@ -5,26 +5,36 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from checkout import CLAUDE, HARNESS
 from harness_tracing.loop_demo.tickets import FREESHIP, SAVE25
 from harness_tracing.store import Store
-from tools.docs_tutorial import PAGE, page, timeless
+from tools.docs_tutorial import AS_THE_TUTORIAL, PAGE, page, timeless
 
 LASTED = re.compile(r"\d[\d.]* (ms|s|min)\b")
 RULE = "verified_before_done"
 
 
-def test_the_loop_is_closed_by_a_hook_that_blocks(tmp_path: Path) -> None:
-    user, folder = tmp_path / "user", tmp_path / "harness-demo-12345678"
-    user.mkdir()
-    environ = {"HOME": str(user), "PATH": os.environ["PATH"], "TZ": "UTC", "COLUMNS": "100"}
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a path as short as that of the page: columns depend on it."""
+    made = Path(tempfile.mkdtemp(prefix="harness-demo-", dir="/tmp"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def test_the_loop_is_closed_by_a_hook_that_blocks(tmp_path: Path, folder: Path) -> None:
     words = ("demo", "loop", "--yes", "--claude", str(CLAUDE), "--folder", str(folder))
     done = subprocess.run(
         [str(HARNESS), *words],
-        env={**environ, "LANG": "C.UTF-8"},
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], **AS_THE_TUTORIAL},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
@@ -35,9 +45,9 @@ def test_the_loop_is_closed_by_a_hook_that_blocks(tmp_path: Path) -> None:
     assert labels(folder, FREESHIP.session_id) == ["partial", "partial"]
     assert labels(folder, SAVE25.session_id) == ["verified"]
     assert "Not done yet" in stopped(folder)
-    assert list(user.iterdir()) == []
-    printed = timeless(done.stdout.replace(str(tmp_path), "/tmp"))
-    assert lines_of(page(printed)) == lines_of(PAGE.read_text(encoding="utf-8"))
+    assert list(tmp_path.iterdir()) == []
+    printed = page(timeless(done.stdout))
+    assert lines_of(printed) == lines_of(PAGE.read_text(encoding="utf-8"))
 
 
 def labels(folder: Path, session_id: str) -> list[object]:

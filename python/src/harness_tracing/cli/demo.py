@@ -76,10 +76,8 @@ def loop(
 
 def _say(line: str) -> None:
     """A line of the transcript: on a terminal prose is dim, and a command stands out."""
-    if line.startswith("#"):
-        click.secho(line, bold=line.startswith("##"), dim=not line.startswith("##"))
-    else:
-        click.secho(line, bold=line.startswith("$ "))
+    stands_out = line.startswith(("## ", "$ "))
+    click.secho(line, bold=stands_out or None, dim=line.startswith("# ") or None)
 
 
 def _ask(stage: Stage, proposal_id: str) -> bool:

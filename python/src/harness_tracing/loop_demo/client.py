@@ -35,7 +35,10 @@ _NOT_HANDED_ON_BEGIN = ("ARIZE_", "PHOENIX_", "OTEL_", "CLAUDE_CODE_SESSION", "C
 
 
 class Agent(Protocol):
-    """Whoever works on the tickets."""
+    """Whoever works on the tickets. `is_recorded`: nobody does, what they did once is played."""
+
+    @property
+    def is_recorded(self) -> bool: ...
 
     def session_id(self, ticket: Ticket) -> str:
         """The session that a ticket is worked on in."""
@@ -70,6 +73,7 @@ class Scripted:
     stage: Stage
     program: Path
     model: ScriptedModel
+    is_recorded: bool = False
 
     def session_id(self, ticket: Ticket) -> str:
         """Always the same, as all that is scripted."""
@@ -89,6 +93,7 @@ class Own:
     stage: Stage
     program: Path
     ids: dict[str, str] = field(default_factory=dict)
+    is_recorded: bool = False
 
     def session_id(self, ticket: Ticket) -> str:
         """One of its own for each run: they are kept beside the user's other sessions."""

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+from harness_tracing.improve.proposal import Proposal
 from harness_tracing.improve.suggest import stored
 from harness_tracing.loop_demo import transcript
 from harness_tracing.loop_demo.client import Agent, shown
@@ -15,6 +16,9 @@ from harness_tracing.store import Store
 
 RULE = "verified_before_done"
 TASK = "every-turn"
+_KINDS = ("rules_line", "stop_hook")
+_APPLYING = """Nothing is applied unasked. As a rule one begins with the line and waits;
+    here both are taken, to see the hook at work."""
 _SCORED_WITHIN_S = 60
 _POLL_S = 0.1
 
@@ -51,12 +55,16 @@ class Walk:
         assert first == second
         before = self._observe(first)
         self._evaluate()
-        applied = self._improve()
-        after: Labels = ()
-        if any(applied):
-            after = self._again()
-            self._report()
-        return Outcome(before, after, declined=not all(applied))
+        proposals = self._improve()
+        applied = [each.proposal_id for each in proposals if self._apply(each.proposal_id)]
+        declined = len(applied) < len(proposals)
+        if not applied or (declined and self.agent.is_recorded):
+            if applied:
+                transcript.prose(self.say, "What was recorded next had both: so it ends here.")
+            return Outcome(before, (), declined)
+        after = self._again()
+        self._report(applied[-1])
+        return Outcome(before, after, declined)
 
     # --- the parts
 
@@ -72,8 +80,8 @@ class Walk:
         self._harness("tasks", "create-evaluation", "--name", TASK, *words.split())
         transcript.prose(
             self.say,
-            """The first ticket. The project's gate is `make check`: lint, types, tests.
-            The agent runs the tests alone, and says that it is done. Twice.""",
+            """Then two prompts. The project's gate is `make check`: lint, types, tests.
+            Does the agent run it before it says that it is done?""",
         )
 
     def _observe(self, session_id: str) -> Labels:
@@ -94,48 +102,44 @@ class Walk:
         )
         self._harness("stats", "--by", "evaluator")
 
-    def _improve(self) -> list[bool]:
-        """Propose and apply; for each proposal whether it was applied."""
+    def _improve(self) -> list[Proposal]:
+        """What is proposed about the rule: the line first, then the hook."""
         transcript.heading(self.say, "4. Improve")
         transcript.prose(
             self.say,
-            """It happened more than once, so something is proposed: a line for the agent's
-            rules and, should that not do, a hook. The hook was run over the recorded turns
-            already: what it would have blocked stands beside it.""",
+            """What happened more than once is worth a proposal: a line for the agent's rules
+            and, should that not do, a hook. The hook was run over the recorded turns already:
+            what it would have blocked stands beside it.""",
         )
         self._harness("improve", "suggest")
-        proposals = self._proposals()
-        if not proposals:
-            transcript.prose(self.say, "There is nothing to improve here.")
-            return []
-        transcript.prose(
-            self.say,
-            """Nothing is applied unasked. As a rule one begins with the line and waits;
-            here both are taken, to see the hook at work.""",
-        )
-        applied = []
-        for proposal_id in proposals:
-            transcript.command(self.say, f"harness improve apply {proposal_id}")
-            applied.append(self.apply(proposal_id))
-        return applied
+        with Store.open(self.stage.home.store, readonly=True) as store:
+            found = [stored(row) for row in store.proposals.all("proposed")]
+        of_kind = {each.kind: each for each in found if each.rule == RULE}
+        proposals = [of_kind[kind] for kind in _KINDS if kind in of_kind]
+        transcript.prose(self.say, _APPLYING if proposals else "There is nothing to improve here.")
+        return proposals
+
+    def _apply(self, proposal_id: str) -> bool:
+        transcript.command(self.say, f"harness improve apply {proposal_id}")
+        return self.apply(proposal_id)
 
     def _again(self) -> Labels:
         transcript.heading(self.say, "5. The next ticket")
         transcript.prose(
             self.say,
-            """The same agent, the same habit: it runs the tests and wants to stop.
-            The hook does not let it, so it runs the gate.""",
+            """The same agent, the next ticket. Where it wants to stop after the tests alone,
+            as before, the hook does not let it.""",
         )
         return self._shown(self._work(SAVE25))
 
-    def _report(self) -> None:
+    def _report(self, proposal_id: str) -> None:
         transcript.heading(self.say, "6. Did it help?")
         transcript.prose(
             self.say,
             """Before and after, with the counts. One turn proves nothing, and the report
             says so; it goes on counting with every session.""",
         )
-        self._harness("improve", "report")
+        self._harness("improve", "report", proposal_id)
 
     # --- what they do
 
@@ -145,16 +149,13 @@ class Walk:
         return self.agent.session_id(ticket)
 
     def _harness(self, *words: str) -> None:
-        """Run a command of ours and show it."""
-        transcript.command(self.say, " ".join(("harness", *words)))
-        transcript.output(self.say, self._run(*words))
-
-    def _run(self, *words: str) -> str:
+        """Run a command of ours and show it; DemoError when it fails."""
+        line = " ".join(("harness", *words))
+        transcript.command(self.say, line)
         done = self.stage.harness(*words)
         if done.returncode:
-            line = " ".join(words)
-            raise DemoError(f"`harness {line}` ended with {done.returncode}: {done.stdout.strip()}")
-        return done.stdout
+            raise DemoError(f"`{line}` ended with {done.returncode}: {done.stdout.strip()}")
+        transcript.output(self.say, done.stdout)
 
     def _shown(self, session_id: str) -> Labels:
         """Show a session when all of it is stored and scored; the rule's labels."""
@@ -162,13 +163,6 @@ class Walk:
         labels = self._labels(session_id)
         self._harness("sessions", "show", session_id[:8])
         return labels
-
-    def _proposals(self) -> list[str]:
-        """What is proposed about the rule: the line first, then the hook."""
-        with Store.open(self.stage.home.store, readonly=True) as store:
-            found = [stored(row) for row in store.proposals.all("proposed")]
-        ids = {each.kind: each.proposal_id for each in found if each.rule == RULE}
-        return [ids[kind] for kind in ("rules_line", "stop_hook") if kind in ids]
 
     def _labels(self, session_id: str) -> Labels:
         """The rule's labels on a session's turns, when the task has looked at all there are."""

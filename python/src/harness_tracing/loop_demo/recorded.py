@@ -51,6 +51,7 @@ class Recorded:
     """Plays each ticket's recording, as long as it took."""
 
     stage: Stage
+    is_recorded: bool = True
 
     def session_id(self, ticket: Ticket) -> str:
         """That of the recording, which is the scripted one."""

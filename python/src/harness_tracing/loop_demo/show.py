@@ -37,7 +37,10 @@ class Cast:
     def says(self) -> str:
         """Who plays, in words."""
         if self.real:
-            return f"The agent is your own Claude Code ({self.program}), with your account."
+            return (
+                f"The agent is your own Claude Code ({self.program}), with your account. It gets"
+                " our hooks for these runs alone."
+            )
         if not self.is_recorded:
             return f"The agent is Claude Code ({self.program}), answered by a script on loopback."
         why = f"{', '.join(self.lacks)} not found" if self.lacks else "without Claude Code"
