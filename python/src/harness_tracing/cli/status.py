@@ -71,17 +71,17 @@ def _look(edge: Edge, agent: Optional[str]) -> tuple[dict[str, str], list[Delive
     home = home_here(edge.environ)
     settings = settings_here(edge.environ, home)
     states = {name: tracing(each) for name, each in settings.items() if agent in (None, name)}
-    return states, deliveries(_queues(home), known_destinations(settings.values()))
+    return states, deliveries(*_queues(home, known_destinations(settings.values())))
 
 
-def _queues(home: Home) -> list[Any]:
+def _queues(home: Home, known: list[Any]) -> tuple[list[Any], list[Any], dict[Any, Any]]:
     if not home.store.exists():
-        return []
+        return [], known, {}
     from harness_tracing.store import Store
 
     with Store.open(home.store) as store:
         # Years of delivered spans need no counting for a line.
-        return store.outbox.queues(done=False)
+        return store.outbox.queues(done=False), known, store.pushes.queues()
 
 
 def _report(

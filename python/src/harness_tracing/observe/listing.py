@@ -126,6 +126,13 @@ def _notes(rows: Sequence[Delivery], now_ns: int) -> Iterator[str]:
     if account is not None and not account.is_due(now_ns):
         yield f"next attempt in {duration(account.due_at_ns - now_ns)}"
     yield from (f"not taken: {each.dead_reason}" for each in rows if each.dead)
+    for each in rows:
+        if each.annotations_waiting:
+            why = f": {each.annotations_reason}" if each.annotations_reason else ""
+            yield f"{plural(each.annotations_waiting, 'annotation')} waiting{why}"
+        if each.annotations_dead:
+            count = plural(each.annotations_dead, "annotation")
+            yield f"{count} not taken: {each.annotations_dead_reason}"
     if not row.ready:
         yield "no credentials here"
 

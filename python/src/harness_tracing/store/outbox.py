@@ -433,8 +433,11 @@ WATCHED = (
     "SELECT * FROM destinations",
     "SELECT destination_key, state, count(*), count(DISTINCT turn_key), max(changed_at_ns)"
     f" FROM outbox WHERE {_IS_OPEN} GROUP BY 1, 2",
+    "SELECT count(*), max(updated_at_ns) FROM annotations WHERE unpushed = 1",
+    "SELECT destination_key, state, count(*), max(due_at_ns), max(error) FROM pushes"
+    " WHERE state != 'pushed' GROUP BY 1, 2",
 )
-"""Whatever changes in `Outbox.queues(done=False)` changes in the rows of these."""
+"""Whatever changes in `Outbox.queues(done=False)` or `Pushes.queues()` changes in these rows."""
 _STATES = {
     **{state: f"'{state}' AND {_IS_OPEN}" for state in ("waiting", "sent", "dead")},
     **{state: f"'{state}'" for state in ("delivered", "dropped")},

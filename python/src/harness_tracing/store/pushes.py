@@ -20,7 +20,7 @@ from harness_tracing.store.enqueue import target_of
 from harness_tracing.store.outbox import LONGEST_HOLD_NS, Account
 from harness_tracing.store.verdicts import Annotation, annotation_of
 
-MOST_DUE = 100
+MOST_DUE = 1000
 """How many are looked up at once."""
 MOST_AT_ONCE = {"sent": 50, "delivered": 8}
 """How often an annotation is tried again before its time because somebody waits for it, by the
@@ -105,11 +105,13 @@ class Pushes:
             wanted = self._wanted(account.key)
             if not wanted:
                 return []
-            due = "p.due_at_ns <= :now OR p.due_at_ns > :wrong"
+            # Whether what is held may be tried is a question of the backend's, not of each.
+            due = "p.state = 'held' OR p.due_at_ns <= :now OR p.due_at_ns > :wrong"
             if anyway:
                 # Who waits for it does not wait for what has long been gone there.
-                most = "CASE ready.state WHEN 'sent' THEN :sent ELSE :delivered END"
-                due += f" OR p.state = 'held' OR p.attempts < {most}"
+                due += (
+                    " OR p.attempts < CASE ready.state WHEN 'sent' THEN :sent ELSE :delivered END"
+                )
             rows = self._connection.execute(
                 f"SELECT {_DUE} FROM ({_ready(wanted, _THERE)})"
                 f" {_JOINED} WHERE p.updated_at_ns IS NULL OR p.updated_at_ns != a.updated_at_ns"
@@ -168,17 +170,13 @@ class Pushes:
         """
         with explained(self._path), transaction(self._connection):
             for due in dues:
-                where = (due.annotation_key, due.destination_key)
-                known = self._connection.execute(
-                    "SELECT updated_at_ns FROM pushes"
-                    " WHERE annotation_key = ? AND destination_key = ?",
-                    where,
-                ).fetchone()
-                version_ns = due.version_ns
-                if known is not None and known[0] not in (due.noted_ns, version_ns):
-                    version_ns, state_now = 0, "later"
-                else:
-                    state_now = state
+                version_ns, now_state = due.version_ns, state
+                if self._overtaken(due):
+                    version_ns, now_state = 0, "later"
+                    self._connection.execute(
+                        "UPDATE annotations SET unpushed = 1 WHERE annotation_key = ?",
+                        (due.annotation_key,),
+                    )
                 self._connection.execute(
                     "INSERT OR REPLACE INTO pushes (annotation_key, destination_key,"
                     " updated_at_ns, state, attempts, due_at_ns, paused_by, error)"
@@ -187,7 +185,7 @@ class Pushes:
                     (
                         due.destination_key,
                         version_ns,
-                        state_now,
+                        now_state,
                         due.attempts + 1 if attempts is None else attempts,
                         due_at_ns,
                         paused_by,
@@ -196,20 +194,26 @@ class Pushes:
                     ),
                 )
 
+    def _overtaken(self, due: Due) -> bool:
+        """Whether another version was noted since that one was looked up."""
+        known = self._connection.execute(
+            "SELECT updated_at_ns FROM pushes WHERE annotation_key = ? AND destination_key = ?",
+            (due.annotation_key, due.destination_key),
+        ).fetchone()
+        return known is not None and known[0] not in (due.noted_ns, due.version_ns)
+
     def settle_pushed(self) -> int:
         """Leave those alone from now on that are wherever they can be; how many those were."""
         with explained(self._path):
             if not self.any_open():
                 return 0
-            wanted = self._wanted()
-            still = _ready(wanted, _COMING) if wanted else "SELECT 0 AS annotation_key"
-            closed = (
-                "unpushed = 1 AND annotation_key NOT IN (SELECT a.annotation_key FROM"
-                f" ({still}) {_JOINED} WHERE p.updated_at_ns IS NULL"
-                " OR p.updated_at_ns != a.updated_at_ns OR p.state NOT IN ('pushed', 'dead'))"
-                if wanted
-                else "unpushed = 1"
-            )
+            wanted, closed = self._wanted(), "unpushed = 1"
+            if wanted:
+                closed += (
+                    " AND annotation_key NOT IN (SELECT a.annotation_key FROM"
+                    f" ({_ready(wanted, _COMING)}) {_JOINED} WHERE p.updated_at_ns IS NULL"
+                    " OR p.updated_at_ns != a.updated_at_ns OR p.state NOT IN ('pushed', 'dead'))"
+                )
             sql = f"SELECT 1 FROM annotations WHERE {closed} LIMIT 1"
             if self._connection.execute(sql).fetchone() is None:
                 return 0  # looked at without keeping anybody from writing
@@ -227,16 +231,18 @@ class Pushes:
             if self._connection.execute(written, (since_ns,)).fetchone() is None:
                 return False
             wanted = self._wanted(accounts=accounts)
-            return bool(wanted) and (
-                self._connection.execute(
-                    f"SELECT 1 FROM ({_ready(wanted, _THERE)}) {_JOINED}"
+            # One after the other, since a single one is enough.
+            for part in _parts(wanted, _THERE) if wanted else ():
+                found = self._connection.execute(
+                    f"SELECT 1 FROM ({part}) {_JOINED}"
                     " WHERE a.updated_at_ns > ? AND (p.updated_at_ns IS NULL"
                     " OR p.updated_at_ns != a.updated_at_ns"
                     " OR (p.state IN ('later', 'held') AND p.paused_by IS NULL)) LIMIT 1",
                     (since_ns,),
                 ).fetchone()
-                is not None
-            )
+                if found is not None:
+                    return True
+            return False
 
     def queues(self) -> dict[Target, PushQueue]:
         """What is open, by destination; those where nothing is are left out."""
@@ -347,7 +353,12 @@ _DUE = (
 
 
 def _ready(targets: dict[int, Target], states: str) -> str:
-    """A query for what can be pushed where: spans, then whole sessions."""
+    """A query for what can be pushed where, given the states of spans in the outbox."""
+    return " UNION ALL ".join(_parts(targets, states))
+
+
+def _parts(targets: dict[int, Target], states: str) -> tuple[str, str]:
+    """The same as two queries: for spans, and for whole sessions."""
     by_kinds: dict[tuple[str, ...], list[str]] = {}
     for key, target in targets.items():
         by_kinds.setdefault(target.annotator_kinds, []).append(str(key))
@@ -356,7 +367,7 @@ def _ready(targets: dict[int, Target], states: str) -> str:
         f" ({', '.join(repr(kind) for kind in kinds)}))"
         for kinds, keys in by_kinds.items()
     )
-    return (
+    spans = (
         "SELECT a.annotation_key, d.destination_key, o.state, t.started_at_ns AS began_at_ns"
         " FROM annotations AS a CROSS JOIN destinations AS d"
         " JOIN turns AS t ON t.turn_key = a.turn_key"
@@ -364,11 +375,15 @@ def _ready(targets: dict[int, Target], states: str) -> str:
         " AND o.step_key = CASE WHEN a.span_id = t.span_id THEN 0 ELSE (SELECT s.step_key"
         " FROM steps AS s WHERE s.turn_key = a.turn_key AND s.span_id = a.span_id) END"
         f" WHERE a.unpushed = 1 AND ({takes}) AND {states}"
-        " UNION ALL SELECT a.annotation_key, d.destination_key, max(o.state),"
-        " min(t.started_at_ns) FROM annotations AS a CROSS JOIN destinations AS d"
+    )
+    sessions = (
+        "SELECT a.annotation_key, d.destination_key, max(o.state) AS state,"
+        " min(t.started_at_ns) AS began_at_ns"
+        " FROM annotations AS a CROSS JOIN destinations AS d"
         " JOIN turns AS t ON t.session_key = a.session_key"
         " JOIN outbox AS o ON o.turn_key = t.turn_key AND o.destination_key = d.destination_key"
         " AND o.step_key = 0"
         f" WHERE a.unpushed = 1 AND a.turn_key IS NULL AND ({takes}) AND {states}"
         " GROUP BY a.annotation_key, d.destination_key"
     )
+    return spans, sessions
