@@ -19,7 +19,7 @@ from tools.release_notes import notes
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "src" / "harness_tracing"
-LOCKS = ("requirements.lock", "requirements-phoenix.lock", "requirements-plot.lock")
+LOCKS = tuple(f"requirements{each}.lock" for each in ("", "-judge", "-phoenix", "-plot"))
 FILTER = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 REAL_PYTHON = str(getattr(sys, "_base_executable", sys.executable))
 

@@ -87,7 +87,7 @@ def test_a_template_evaluator_has_its_fields_and_an_id_for_scripts(run: CommandL
     words = ["--template-name", "t", "--model-name", "m", "--include-explanations", "--no-context"]
     words += ["--data-granularity", "trace", "--ai-integration-id", "mine", "--space", "s"]
     ran = create(run, *words)
-    assert ran.code == 0 and ran.out.startswith("ev_") and "--space has no meaning" in ran.err
+    assert ran.code == 0 and ran.out.startswith("ev_") and "--space means nothing" in ran.err
     with Store.open(run.home.store) as store:
         made = store.evaluations.evaluator(ran.out.strip())
     assert made is not None

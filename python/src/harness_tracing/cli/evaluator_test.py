@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 import click
 
 from harness_tracing.cli.edge import Edge, confirm, pass_edge, print_json, talk
-from harness_tracing.cli.parameters import MOST_DAYS
+from harness_tracing.cli.parameters import MOST_DAYS, space_option
 from harness_tracing.errors import StoreError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _DAY_NS = 86_400_000_000_000
 )
 @click.option("--yes", is_flag=True, help="Do not ask before a model is asked.")
 @click.option("--save", is_flag=True, help="Keep what the evaluator says as its results.")
+@space_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_edge
 def test(

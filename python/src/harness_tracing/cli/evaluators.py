@@ -20,6 +20,7 @@ from harness_tracing.cli.edge import (
 )
 from harness_tracing.cli.evaluator_test import test
 from harness_tracing.cli.integrations import named
+from harness_tracing.cli.parameters import space_option
 
 if TYPE_CHECKING:
     from harness_tracing.evaluate.catalogue import Catalogue
@@ -29,14 +30,7 @@ if TYPE_CHECKING:
 
 _GRANULARITIES = ["span", "trace", "turn", "session"]
 
-
-def _ignored(_ctx: click.Context, parameter: click.Parameter, value: Optional[str]) -> None:
-    if value is not None:
-        talk(f"{parameter.opts[0]} has no meaning on this machine and is ignored.")
-
-
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_space = click.option("--space", callback=_ignored, expose_value=False, help="Ignored.")
 _message = click.option("--commit-message", "message", default="", help="What this version brings.")
 
 
@@ -49,7 +43,7 @@ evaluators.add_command(test)
 
 
 @evaluators.command("list")
-@_space
+@space_option
 @_json
 @pass_edge
 def list_(edge: Edge, as_json: bool) -> None:
@@ -70,7 +64,7 @@ def list_(edge: Edge, as_json: bool) -> None:
 @evaluators.command()
 @click.argument("name", metavar="NAME")
 @click.option("--version", type=click.IntRange(min=1), help="That version instead of the newest.")
-@_space
+@space_option
 @_json
 @pass_edge
 def show(edge: Edge, name: str, version: Optional[int], as_json: bool) -> None:
@@ -118,7 +112,7 @@ def show(edge: Edge, name: str, version: Optional[int], as_json: bool) -> None:
 )
 @click.option("--no-context", is_flag=True, help="Leave out the trajectory of turns and sessions.")
 @_message
-@_space
+@space_option
 @_json
 @pass_edge
 def create_template_evaluator(
@@ -158,7 +152,7 @@ def create_template_evaluator(
 )
 @click.option("--yes", is_flag=True, help="Replace a file of that name without asking.")
 @_message
-@_space
+@space_option
 @_json
 @pass_edge
 def create_code_evaluator(
@@ -193,7 +187,7 @@ def create_code_evaluator(
 @evaluators.command()
 @click.argument("name", metavar="NAME")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_space
+@space_option
 @pass_edge
 def delete(edge: Edge, name: str, yes: bool) -> None:
     """Delete an evaluator with all its versions; what it found stays. Of a rule, its file too."""
