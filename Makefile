@@ -172,6 +172,7 @@ docs: setup ## refresh the generated reference pages
 	@$(PY) tools/docs_agents.py
 	@$(PY) tools/docs_config.py
 	@$(PY) tools/docs_observe.py
+	@$(PY) tools/docs_tutorial.py
 
 .PHONY: golden
 golden: setup ## rewrite the golden trees, print the difference; exits 1 when there is one
