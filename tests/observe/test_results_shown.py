@@ -110,6 +110,17 @@ def test_full_shows_all_of_an_explanation_and_its_evidence(judged: Store) -> Non
     assert "Bash  make check" in after
 
 
+def test_many_that_passed_are_one_line_unless_all_is_wanted(store: Store) -> None:
+    said = [Annotation(span(), f"rule_{n}", "CODE", "none", 1.0, "seen nothing") for n in range(4)]
+    store.annotate(*KEY, [*said[:3], NOT_VERIFIED], 5)
+    assert shown(store).count("seen nothing") == 3
+    store.annotate(*KEY, said, 5)
+    text = shown(store)
+    assert "seen nothing" not in text and "not_verified" in text
+    assert "── 4 passed  rule_0, rule_1, rule_2, rule_3" in text
+    assert shown(store, full=True).count("seen nothing") >= 4
+
+
 def test_what_passed_is_green_what_did_not_yellow_and_no_verdict_red(judged: Store) -> None:
     text = shown(judged, colour=True)
     assert "\x1b[32min scope" in text

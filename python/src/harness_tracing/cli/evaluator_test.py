@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 
 import click
 
+from harness_tracing.cli.complete import project_names
 from harness_tracing.cli.edge import Edge, confirm, pass_edge, print_json, talk
 from harness_tracing.cli.parameters import MOST_DAYS, space_option
 from harness_tracing.errors import StoreError
@@ -25,7 +26,7 @@ _DAY_NS = 86_400_000_000_000
 @click.command()
 @click.argument("name", metavar="NAME")
 @click.option("--version", type=click.IntRange(min=1), help="That version instead of the newest.")
-@click.option("--project", help="Only turns of this project.")
+@click.option("--project", shell_complete=project_names, help="Only turns of this project.")
 @click.option(
     "--days", type=click.IntRange(min=1, max=MOST_DAYS), help="Only turns of so many days back."
 )

@@ -30,6 +30,7 @@ from harness_tracing.store.verdicts import WHOLE_SESSION
 Said = Mapping[str, Sequence[Annotation]]
 """What was said, by the id of the span it is about; of the whole session under the empty id."""
 
+_MOST_PASSING = 3
 _BY = {"HUMAN": "person", "CODE": "code", "LLM": "model"}
 
 
@@ -51,11 +52,21 @@ def verdict_row(said: Annotation) -> Row:
 
 
 def add(tree: Tree, said: Sequence[Annotation], turn: Optional[Turn], full: bool) -> None:
-    """Hang what was said below what it is about; with `full` all of each and its evidence."""
+    """Hang what was said below what it is about; with `full` all of each and its evidence.
+
+    Otherwise many that passed are one line, so that the others are seen.
+    """
+    passing = [each for each in said if passed(each) is True]
+    together = passing if len(passing) > _MOST_PASSING and not full else []
     for each in said:
+        if each in together:
+            continue
         branch = tree.add(verdict_row(each))
         for part in _all_of(each, turn) if full else ():
             branch.add(part)
+    if together:
+        names = ", ".join(dict.fromkeys(each.name for each in together))
+        tree.add(Row(sentence(Text(f"{len(together)} passed", "green"), words(names, QUIET))))
 
 
 def of_session(said: Said, full: bool) -> Iterator[RenderableType]:
