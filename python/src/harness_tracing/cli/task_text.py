@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 import msgspec
 
@@ -11,10 +11,7 @@ from harness_tracing.evaluate.catalogue import Catalogue
 from harness_tracing.evaluate.definitions import Run, Task
 from harness_tracing.observe.text import first_line, moment, money, plural
 from harness_tracing.spans.json_form import iso_time
-from harness_tracing.store import QueueCounts, Store
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from harness_tracing.store import Store
 
 Report = dict[str, Any]
 
@@ -74,50 +71,43 @@ def _time(at_ns: Optional[int]) -> Optional[str]:
     return None if at_ns is None else iso_time(at_ns)
 
 
-def table(rows: Sequence[Report]) -> Table:
+def table(rows: Sequence[Report]) -> Iterator[str]:
     """A line per task."""
-    made = _table("task", "judges", "project", "state", "waiting", "last judged")
+    lines = [("task", "judges", "project", "state", "waiting", "last run")]
     for row in rows:
         last = row["last_run"]
         names = [each["name"] or each["evaluator_id"] for each in row["evaluators"]]
-        judges = names[0] if len(names) == 1 else plural(len(names), "evaluator")
-        waiting = str(row["waiting"] + row["given_up"]) if row["waiting"] or row["given_up"] else ""
-        made.add_row(
-            first_line(row["name"]),
-            first_line(judges),
-            first_line(row["project"] or "all"),
-            state_of(row),
-            waiting,
-            f"{last['judged']}, {_failed(last)}" if last else "",
+        lines.append(
+            (
+                row["name"],
+                names[0] if len(names) == 1 else plural(len(names), "evaluator"),
+                row["project"] or "all",
+                state_of(row),
+                str(row["waiting"] + row["given_up"]),
+                f"{last['judged']} judged, {_failed(last)}" if last else "none yet",
+            )
         )
-    return made
+    return _columns(lines)
 
 
-def runs_table(runs: Sequence[Run]) -> Table:
+def runs_table(runs: Sequence[Run]) -> Iterator[str]:
     """A line per run."""
-    made = _table("run", "kind", "began", "status", "judged", "skipped", "failed", "cost")
-    for run in runs:
-        made.add_row(
-            run.run_id,
-            run.kind,
-            moment(run.started_at_ns),
-            run.status,
-            str(run.judged),
-            str(run.skipped),
-            str(run.failed),
-            money(run.spent_usd) if run.spent_usd else "",
-        )
-    return made
+    head = ("run", "kind", "began", "status", "judged", "skipped", "failed", "cost")
+    return _columns([head, *map(_line_of_run, runs)])
 
 
-def _table(*columns: str) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def _line_of_run(run: Run) -> tuple[str, ...]:
+    counts = map(str, (run.judged, run.skipped, run.failed))
+    cost = money(run.spent_usd) if run.spent_usd else "-"
+    return (run.run_id, run.kind, moment(run.started_at_ns), run.status, *counts, cost)
 
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        made.add_column(name, overflow="fold")
-    return made
+
+def _columns(lines: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Columns as wide as they need: an id that is cut cannot be copied."""
+    clean = [tuple(map(first_line, line)) for line in lines]
+    widths = [max(map(len, column)) for column in zip(*clean)]
+    for line in clean:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
 
 
 def state_of(row: Report) -> str:
@@ -189,10 +179,3 @@ def _again(row: Report) -> Optional[str]:
     if row["waits_for"]:
         return f"by any process that has {row['waits_for']}"
     return row["next_try_at"] if row["error"] and row["waiting"] else None
-
-
-def of_counts(name: str, waits: QueueCounts) -> Optional[str]:
-    """What the doctor says of a task in trouble; None where there is none."""
-    if waits.error is None:
-        return None
-    return f"{name}: {first_line(waits.error)}"

@@ -17,7 +17,6 @@ from harness_tracing.cli.edge import (
     confirm,
     pass_edge,
     print_json,
-    print_table,
     talk,
 )
 from harness_tracing.cli.parameters import moment_ns, space_option
@@ -126,7 +125,7 @@ def list_(edge: Edge, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        print_table(edge, lambda width: text.table(rows))
+        click.echo("\n".join(text.table(rows)))
     else:
         talk("There are no tasks yet; `harness tasks create-evaluation` makes one.")
 
@@ -162,7 +161,7 @@ def runs(edge: Edge, name: str, as_json: bool) -> None:
     if as_json:
         print_json([text.of_run(run) for run in found])
         return
-    print_table(edge, lambda width: text.runs_table(found))
+    click.echo("\n".join(text.runs_table(found)))
     for run in found:
         if run.message:
             talk(f"{run.run_id}: {run.message}")

@@ -26,7 +26,7 @@ from harness_tracing.locks import FileLock
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
 
-_NICE = 10
+_NICE = 5
 _TRIES, _PAUSE_S = 5, 0.05
 
 

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Callable
+from typing import Callable, Optional
 
-from harness_tracing.errors import TracerError
+from harness_tracing.errors import StoreError, TracerError
 from harness_tracing.evaluate.catalogue import Catalogue
 from harness_tracing.evaluate.definitions import Evaluator, Run, Scope, Task
 from harness_tracing.evaluate.judging import EVERYTHING, pieces, ruled
-from harness_tracing.evaluate.recorded import RecordedTurn, recorded
+from harness_tracing.evaluate.recorded import Recorded, RecordedTurn, recorded
 from harness_tracing.evaluate.results import failure_of
 from harness_tracing.evaluate.task_work import Counts, Means, SessionName, StoppedError, TaskWork
 from harness_tracing.prices import PriceTable
@@ -33,6 +33,10 @@ _TOO_DEAR = (
 )
 _AGAIN = "{failed} without a verdict, see `harness spans export`; another run asks about them anew"
 _KILLED = "it was begun {count} times and always killed; see the log, then trigger it again"
+
+
+class _UnreadableError(Exception):
+    """A session cannot be read, which says nothing of the others."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Runner:
             if room is not None and room <= 0:
                 break
             try:
-                session = recorded(self._store, *name, self._means.judges.table)
+                session = self._recorded(name)
                 if session is None or (work.judges_sessions and session.is_open):
                     continue
                 turns = [each for each in session.turns if each.trace_id in wanted]
@@ -191,7 +195,7 @@ class Runner:
 
     def _judge_session(self, work: TaskWork, name: SessionName, items: Sequence[TaskItem]) -> None:
         try:
-            session = recorded(self._store, *name, self._means.judges.table)
+            session = self._recorded(name)
             turns = {each.turn.turn_id: each for each in session.turns} if session else {}
             ready = []
             for item in items:
@@ -209,6 +213,12 @@ class Runner:
             self._store.evaluations.queue.put_off(
                 PutOff(item, why, self._clock() + backoff_ns(item.attempts)) for item in items
             )
+
+    def _recorded(self, name: SessionName) -> Optional[Recorded]:
+        try:
+            return recorded(self._store, *name, self._means.judges.table)
+        except StoreError as error:
+            raise _UnreadableError(str(error)) from error
 
     def _stopped(self, task: Task, error: StoppedError, run_id: str) -> None:
         """A task that cannot go on says why: it waits for its judge, or for its user."""
