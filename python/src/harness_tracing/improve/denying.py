@@ -1,7 +1,8 @@
 """Entries of Claude Code's `permissions.deny`: drafted from what was done, and tried on records.
 
-A deny entry is no script, so its replay is a matcher of ours: `Read(PATH)` for a file, and
-`Bash(TEXT)` with `*` for any text, against each simple command of a command line.
+A deny entry is no script, so its replay is a matcher of ours: `Read(PATH)` for a file, also where
+a command such as `cat` reads it, and `Bash(TEXT)` with `*` for any text, against each simple
+command of a command line. So Claude Code 2.1.330 takes them.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Optional
 
 from harness_tracing.activity import TurnActivity, activity_of
-from harness_tracing.activity.tools import kind_of, path_of
 from harness_tracing.evaluate.finding import span_of
 from harness_tracing.evaluate.rules.gate_weakening import stepped_around
 from harness_tracing.improve.proposal import Replay
 from harness_tracing.improve.replay import Recorded
-from harness_tracing.model import ToolCall, Turn
+from harness_tracing.model import Turn
 
 _MOST = 8
 
@@ -28,18 +27,17 @@ def entries_for(rule: str, turns: Iterable[tuple[Turn, Sequence[str]]], folder: 
     found: dict[str, None] = {}
     for turn, evidence in turns:
         did = activity_of(turn)
-        calls = [call for call in did.calls if span_of(turn, call) in evidence]
         if rule == "secret_exposure":
-            found.update(dict.fromkeys(_reads(calls, folder)))
+            paths = [path for path, call in did.reads if span_of(turn, call) in evidence]
+            found.update(dict.fromkeys(_reads(paths, folder)))
         elif rule == "gate_weakening":
             found.update(dict.fromkeys(_commands(did)))
     return list(found)[:_MOST]
 
 
-def _reads(calls: Iterable[ToolCall], folder: str) -> Iterator[str]:
-    for call in calls:
-        path = path_of(call) if kind_of(call) == "read" else None
-        if path is not None and re.fullmatch(r"[\w./@+-]+", path):
+def _reads(paths: Iterable[str], folder: str) -> Iterator[str]:
+    for path in paths:
+        if re.fullmatch(r"[\w./@+-]+", path):
             yield f"Read({_named(path, folder)})"
 
 
@@ -83,10 +81,7 @@ def _denies(entry: str, turn: Turn, folder: str) -> bool:
         return False
     did = activity_of(turn)
     if found[1] == "Read":
-        reads: Iterable[Optional[str]] = (
-            path_of(call) for call in did.calls if kind_of(call) == "read"
-        )
-        return any(path is not None and _named(path, folder) == found[2] for path in reads)
+        return any(_named(path, folder) == found[2] for path, _ in did.reads)
     pattern = ".*".join(map(re.escape, found[2].split("*")))
     return any(
         re.fullmatch(pattern, " ".join(command.words), re.DOTALL)
