@@ -281,6 +281,15 @@ def test_the_global_shape_is_the_default_of_each(user: dict[str, str]) -> None:
     assert shapes == {"phoenix": "turns", "ax": "calls"}
 
 
+def test_verdicts_follow_unless_the_user_says_otherwise(user: dict[str, str]) -> None:
+    write_config(user, f"destinations:\n  phoenix: {{endpoint: '{PHOENIX_URL}'}}\n")
+    assert only(load(user)).annotations
+    write_config(
+        user, f"destinations:\n  phoenix: {{annotations: false, endpoint: '{PHOENIX_URL}'}}\n"
+    )
+    assert not only(load(user)).annotations
+
+
 def test_turns_are_not_streamed(user: dict[str, str]) -> None:
     write_config(user, f"destinations:\n  phoenix: {{stream: true, endpoint: '{PHOENIX_URL}'}}\n")
 

@@ -74,6 +74,8 @@ def test_the_json_tells_all_of_a_queue(phoenix: CommandLine) -> None:
         *("state", "configured", "credentials", "paused", "due_at", "delivered_at"),
         *("waiting_spans", "waiting_turns", "sent_spans", "delivered_spans", "dead_spans"),
         *("dead_reason", "dropped_spans", "oldest_waiting_at"),
+        *("waiting_annotations", "waiting_annotations_reason"),
+        *("dead_annotations", "dead_annotations_reason"),
         *("failures", "failing_since", "last_error"),
     }
     assert (row["waiting_spans"], row["waiting_turns"]) == (queue.waiting, queue.waiting_turns)
