@@ -55,9 +55,12 @@ class ClaimWithoutEvidence:
     def __init__(self) -> None:
         self._passed: Optional[Command] = None  # since the last edit of code
         self._unknown: Optional[str] = None  # why a check since then may have passed
+        self._begun = False
 
     def judge(self, seen: Seen) -> Judgement:
         """The verdict on one turn; None for an answer that claims nothing."""
+        if not self._begun:
+            self._begun, self._unknown = True, seen.went_before
         last, checks = self._take_in(seen)
         if seen.turn.status != "completed":
             return None

@@ -11,7 +11,7 @@ from harness_tracing.activity import Edit
 from harness_tracing.activity.tools import is_hidden, kind_of
 from harness_tracing.evaluate.finding import About, Judgement
 from harness_tracing.evaluate.seen import Seen
-from harness_tracing.model import ModelCall, ToolCall, Turn
+from harness_tracing.model import ToolCall
 
 ABOUT = About(
     "edit_without_read",
@@ -40,7 +40,7 @@ class EditWithoutRead:
 
     def judge(self, seen: Seen) -> Judgement:
         """The verdict on one turn; None for a turn that changed no file that was there."""
-        self._begin(seen.turn)
+        self._begin(seen)
         if not seen.compactions and all(edit.by is not None for edit in seen.edits):
             for path, call in (*seen.reads, *searched(seen)):
                 self._read(path, call.agent_id, seen.turn.cwd)
@@ -60,10 +60,11 @@ class EditWithoutRead:
                 self._read(happened[0], happened[1], seen.turn.cwd)
         return self._told(seen, found, unsure)
 
-    def _begin(self, turn: Turn) -> None:
+    def _begin(self, seen: Seen) -> None:
+        turn = seen.turn
         if not self._begun:
             self._begun = True
-            self._more = went_before(turn)
+            self._more = seen.went_before
         if is_hidden(turn.prompt):
             self._more = self._more or "a prompt is hidden, which may have named files"
         for path in _NAMED.findall(turn.prompt or ""):
@@ -124,16 +125,6 @@ class EditWithoutRead:
         for key in self._known:
             if key[0] == thread:
                 self._known[key] = False
-
-
-def went_before(turn: Turn) -> Optional[str]:
-    """Why a conversation is older than its first recorded turn; None when it is not."""
-    calls = (step for step in turn.steps if isinstance(step, ModelCall) and step.agent_id is None)
-    first = next(calls, None)
-    if first is not None and first.earlier_messages:
-        return "the session goes on from one that was not looked at"
-    untraced = any("before it was traced" in gap.why for gap in turn.gaps)
-    return "the session began before it was traced" if turn.number > 1 or untraced else None
 
 
 def searched(seen: Seen) -> list[tuple[str, ToolCall]]:
