@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _DAY_NS = 86_400 * 1_000_000_000
 _DAYS = 30
-_WORDING_COST_USD = 0.5
 
 
 @click.group(cls=Group)
@@ -51,6 +50,7 @@ def improve() -> None:
     help="Failing turns that make a proposal.",
 )
 @click.option("--judge", metavar="NAME", help="Have this judge of config.yaml word the rule lines.")
+@click.option("--max-cost", type=float, metavar="USD", help="What the judge may spend, at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @pass_edge
 def suggest(
@@ -60,6 +60,7 @@ def suggest(
     days: int,
     at_least: int,
     judge: Optional[str],
+    max_cost: Optional[float],
     as_json: bool,
 ) -> None:
     """Propose changes for findings that recur, the gravest first; nothing is applied.
@@ -76,7 +77,7 @@ def suggest(
 
     outside = _outside(edge)
     asked = Asked(project, agent, outside.now_ns - days * _DAY_NS, at_least)
-    reword = _reworder(edge, judge) if judge else None
+    reword = _reworder(edge, judge, max_cost) if judge else None
     own = own_rules_of(edge.home, outside.user_home)
     with _store(edge) as store:
         bring_up_to_date(store, Catalogue(store, own), asked, outside.now_ns)
@@ -290,7 +291,7 @@ def _keep(store: Store, proposal: Proposal, edge: Edge) -> None:
     store.proposals.put(proposal.proposal_id, to_json(proposal), proposal.state, edge.now_ns())
 
 
-def _reworder(edge: Edge, name: str) -> Reworder:
+def _reworder(edge: Edge, name: str, max_cost_usd: Optional[float]) -> Reworder:
     from harness_tracing.evaluate.definitions import TemplateEvaluator
     from harness_tracing.evaluate.judges import judges_of
     from harness_tracing.improve.wording import Reworder
@@ -298,7 +299,7 @@ def _reworder(edge: Edge, name: str) -> Reworder:
     definition = TemplateEvaluator("", "wording", {}, ai_integration=name)
     judges = judges_of(edge.home, edge.environ)
     talk(f"Findings go to {name}: {judges.integration(definition).sends_to}")
-    return Reworder(name, judges.judge(definition, _WORDING_COST_USD))
+    return Reworder(name, judges.judge(definition, max_cost_usd))
 
 
 def _refuse_agents(edge: Edge, what: str) -> None:
