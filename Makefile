@@ -151,6 +151,7 @@ docs-check: setup
 	@$(PY) tools/docs_agents.py --check
 	@$(PY) tools/docs_config.py --check
 	@$(PY) tools/docs_observe.py --check
+	@$(PY) tools/docs_evaluators.py --check
 paths-check: setup
 	@$(PY) tools/check_paths.py
 
@@ -172,6 +173,7 @@ docs: setup ## refresh the generated reference pages
 	@$(PY) tools/docs_agents.py
 	@$(PY) tools/docs_config.py
 	@$(PY) tools/docs_observe.py
+	@$(PY) tools/docs_evaluators.py
 	@$(PY) tools/docs_tutorial.py
 
 .PHONY: golden

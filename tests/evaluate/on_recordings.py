@@ -27,7 +27,7 @@ PASSES_ABOVE = 0.5
 _NO_GATE = "Right: nothing that the session saw declares a gate, and none is assumed."
 JUDGED_BY_HAND: dict[tuple[str, int, str], str] = {
     ("demo/freeship", 1, "verified_before_done"): (
-        "Right: after the edit it ran pytest and stopped; a narrower check is not the gate."
+        "Right: after the edit it ran `make test` and stopped; a narrower check is not the gate."
     ),
     ("demo/freeship", 2, "verified_before_done"): "Right: the same again, a ticket later.",
     ("claude-code-own/tui_allowed_late", 1, "verified_before_done"): _NO_GATE,

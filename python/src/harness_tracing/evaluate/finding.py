@@ -46,11 +46,18 @@ Judgement = Optional[Union[Finding, NotMeasurable, Failed]]
 
 @dataclass(frozen=True)
 class About:
-    """What a rule is called, what it looks for, and the labels it gives with their scores."""
+    """What a rule is called, what it looks for, and the labels it gives with their scores.
+
+    The rest is for its page: when it begins anew, which spans it names as evidence, and what it
+    calls not measurable.
+    """
 
     name: str
     what: str
     labels: dict[str, float] = field(default_factory=dict)
+    begins_anew: str = ""
+    evidence: str = ""
+    not_measurable_when: str = ""
 
     def finding(
         self, label: str, explanation: str, turn: Turn, calls: tuple[ToolCall, ...] = ()

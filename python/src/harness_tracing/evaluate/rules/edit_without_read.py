@@ -18,6 +18,16 @@ ABOUT = About(
     "Every file that was changed had been read, or written, by the same thread since its last"
     " compaction.",
     {"read": 1.0, "read_before_compaction": 0.5, "not_read": 0.0},
+    begins_anew=(
+        "With every compaction of the thread, after which a file read before counts as half "
+        "read. Sub-agents are threads of their own. Otherwise never within a session."
+    ),
+    evidence="The edits of files that had not been read.",
+    not_measurable_when=(
+        "Names of files are hidden; the conversation began before what was recorded; a "
+        "prompt, which may name files, is hidden; whether a written file was there before was"
+        " not recorded."
+    ),
 )
 _Thread = Optional[str]
 _NAMED = re.compile(r"(?:^|\s)@([\w./~-]*\w)")

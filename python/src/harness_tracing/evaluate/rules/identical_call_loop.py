@@ -18,6 +18,14 @@ ABOUT = About(
     f"No tool was called {TOO_OFTEN} times with the same input and the same result while no file"
     " was edited.",
     {"none": 1.0, "loop": 0.0},
+    begins_anew=(
+        "With every edit of any file, and with every turn. Threads count apart. Tools and "
+        "commands that wait for something are left out."
+    ),
+    evidence="The calls that were alike, the last first.",
+    not_measurable_when=(
+        "Inputs or results of three calls of one tool are hidden, or no result was recorded."
+    ),
 )
 
 

@@ -12,6 +12,12 @@ ABOUT = About(
     "repeated_failing_command",
     f"No command failed {TOO_OFTEN} times with no file edited in between.",
     {"none": 1.0, "repeated": 0.0},
+    begins_anew=(
+        "With every edit of any file, when the command passes, and with every turn. Threads "
+        "count apart. Commands that wait (`sleep`, `curl` …) may fail as often as it takes."
+    ),
+    evidence="The failed calls, the last first.",
+    not_measurable_when="The commands are hidden.",
 )
 
 
