@@ -92,7 +92,7 @@ class Stage:
     def harness(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run our own command in the project, as its user would; both outputs are in `stdout`."""
         return subprocess.run(
-            [sys.executable, "-m", "harness_tracing.cli", *words],
+            [sys.executable, "-I", "-m", "harness_tracing.cli", *words],
             cwd=self.project,
             env=self.environ(),
             stdin=subprocess.DEVNULL,
@@ -106,5 +106,5 @@ class Stage:
 
     def harness_here(self, *words: str) -> int:
         """Run our own command in the project with the user's terminal; its exit code."""
-        command = [sys.executable, "-m", "harness_tracing.cli", *words]
+        command = [sys.executable, "-I", "-m", "harness_tracing.cli", *words]
         return subprocess.run(command, cwd=self.project, env=self.environ(), check=False).returncode
