@@ -179,7 +179,7 @@ def test_as_json_each_turn_has_what_was_said_of_its_spans(judged: Store) -> None
     assert (human["span_id"], human["label"]) == (BASH, "slow")
     assert len(second["evaluations"]) == 2 and third == {"annotations": [], "evaluations": []}
     (whole,) = verdicts.of_session(said)["evaluations"]
-    assert (whole["span_id"], whole["score"]) == (None, 0.5)
+    assert (whole["name"], whole["score"]) == ("whole", 0.5)
     assert [each["turn"] for each in verdicts.of_turns(judged.turns(*KEY), said)] == [
         *(1, 1, 1),
         *(2, 2, None),

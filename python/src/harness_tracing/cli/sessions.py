@@ -199,7 +199,8 @@ def summary(
         from harness_tracing.observe.summary.report import of_summary
 
         told = {**of_summary(facts), "findings": verdicts.of_turns(turns, said)}
-        print_json({**report.of_session(row), "summary": told})
+        whole = verdicts.of_session(said)
+        print_json({**report.of_session(row), **whole, "summary": told})
     else:
         from harness_tracing.observe import findings
         from harness_tracing.observe.summary.page import summary_page

@@ -31,10 +31,21 @@ def by_span(said: Iterable[Annotation]) -> dict[str, Verdicts]:
     return {span: Verdicts(tuple(a), tuple(b)) for span, (a, b) in lists.items()}
 
 
+def of_session(said: Iterable[Annotation]) -> dict[str, list[Verdict]]:
+    """What was said of a session as a whole, which is on none of its spans."""
+    found = by_span(said).get(WHOLE_SESSION, Verdicts())
+    return {"annotations": list(found.annotations), "evaluations": list(found.evaluations)}
+
+
 def of_turn(turn: Mapping[str, Any], said: Iterable[Annotation]) -> Verdict:
     """What was said of a turn and its steps; `turn` is `report.of_turn` of it."""
     spans = {turn["span_id"], *(step["span_id"] for step in turn["steps"])}
-    return _apart(each for each in said if each.span_id in spans)
+    told: Verdict = {"annotations": [], "evaluations": []}
+    for each in said:
+        if each.span_id in spans:
+            kind = "annotations" if each.annotator_kind == "HUMAN" else "evaluations"
+            told[kind].append({"span_id": each.span_id, **to_json(each)})
+    return told
 
 
 def of_turns(turns: Iterable[Turn], said: Sequence[Annotation]) -> list[Verdict]:
@@ -53,22 +64,9 @@ def spans_of(turn: Turn) -> Iterator[str]:
         yield span_id(turn.agent, turn.session_id, turn.turn_id, step_id(step))
 
 
-def of_session(said: Iterable[Annotation]) -> Verdict:
-    """What was said of the session as a whole."""
-    return _apart(each for each in said if each.span_id == WHOLE_SESSION)
-
-
 def of_counts(verdicts: VerdictCounts, annotations: int) -> Verdict:
     """How much was said of a session and its spans."""
     return {"annotations": annotations, "evaluations": asdict(verdicts)}
-
-
-def _apart(said: Iterable[Annotation]) -> Verdict:
-    told: Verdict = {"annotations": [], "evaluations": []}
-    for each in said:
-        kind = "annotations" if each.annotator_kind == "HUMAN" else "evaluations"
-        told[kind].append({"span_id": each.span_id or None, **to_json(each)})
-    return told
 
 
 def to_json(said: Annotation) -> Verdict:
