@@ -83,7 +83,7 @@ Check = Callable[[Place], Iterable[Finding]]
 
 def checks() -> dict[str, Check]:
     """All checks by name, in the order in which they are shown."""
-    from harness_tracing.doctor import agents, delivery, files, formats, settings, versions
+    from harness_tracing.doctor import agents, delivery, files, formats, settings, tasks, versions
 
     return {
         "versions": versions.check_versions,
@@ -99,6 +99,7 @@ def checks() -> dict[str, Check]:
         "formats": formats.check_formats,
         "destinations": delivery.check_destinations,
         "reachable": delivery.check_reachable,
+        "tasks": tasks.check_tasks,
     }
 
 
