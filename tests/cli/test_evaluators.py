@@ -331,6 +331,26 @@ def test_before_a_model_is_asked_its_price_is_said(
     assert (again["compared"], again["cost_usd"], again["stopped"]) == (2, None, None)
 
 
+def test_whole_sessions_and_model_calls_may_be_labelled(traced: CommandLine) -> None:
+    traced.environ["GATEWAY_KEY"] = KEY
+    create(traced, "--include-explanations", "--data-granularity", "session", called="whole")
+    create(traced, "--include-explanations", "--data-granularity", "span", called="call")
+    key = (SESSION.agent, SESSION.session_id)
+    call = span_id(*key, COMPLETED.turn_id, "call:req_1")
+    with Store.open(traced.home.store) as store:
+        store.annotate(*key, [Annotation("", "whole", "HUMAN", "in scope")], 5)
+    label(traced, call, "call", "--label", "in scope")
+    with Api(Says(openai_body(BEYOND))) as api:
+        gateway(traced, api)
+        whole = traced("evaluators", "test", "whole", "--yes").out
+        assert f"  {SESSION.session_id}  in scope ↔ beyond" in whole
+        turns = traced("evaluators", "test", "call", "--yes", "--json").json
+        calls = traced("evaluators", "test", "call", "--yes", "--shape", "calls").out
+        assert len(api.requests) == 2
+    assert (turns["nothing_to_judge"], turns["compared"]) == (1, 0)
+    assert f"  {call}  in scope ↔ beyond" in calls
+
+
 def test_what_the_limit_left_out_is_counted_apart(judged_by: CommandLine) -> None:
     with Api(Says(openai_body(BEYOND))) as api:
         gateway(judged_by, api)
