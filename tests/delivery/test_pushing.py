@@ -26,7 +26,7 @@ from harness_tracing.worker.pushing import MOST_ABSENCES, Pushed, Pusher
 from tests.backends import OK, OtlpHttpStub, Received, Reply
 from tests.delivery.arrivals import Home
 from tests.store import samples
-from tests.worker.player import wait_for
+from tests.worker.player import Recording, play, recording, wait_for
 
 LOG = logging.getLogger("harness_tracing")
 SECOND_NS = 10**9
@@ -400,3 +400,14 @@ def test_any_command_has_pushed_what_was_left(
     sent(home, verdict())
     assert home.harness("sessions", "list").returncode == 0
     wait_for(lambda: phoenix.labels() == {"verified": "verified"}, "it is pushed")
+
+
+def test_what_a_continuous_task_finds_arrives_by_itself(
+    home: Home, stub: OtlpHttpStub, phoenix: Phoenix
+) -> None:
+    rules = ("--task-type", "code_evaluation", "--evaluators", "all", "--is-continuous")
+    made = home.harness("tasks", "create-evaluation", "--name", "rules", *rules)
+    assert made.returncode == 0, made.stderr
+    play(Recording.ready(home, recording("tool_cycle"), longest_s=1.0))
+
+    wait_for(lambda: "verified_before_done" in phoenix.labels(), "it was judged and pushed")
