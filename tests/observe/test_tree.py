@@ -186,6 +186,14 @@ def test_a_line_that_announces_the_next_is_shown_with_it() -> None:
     assert "hook feedback  Feedback: run checks\n" in tree(turn(feedback))
 
 
+def test_what_a_hook_said_is_shown_not_its_command() -> None:
+    text = (
+        "Stop hook feedback:\n[f=x; if [ -f $f ] && run; then exec $f; fi]: Not done yet: [a]: b\n"
+    )
+    feedback = Moment("hook_feedback", at(1), "m", details={"text": text})
+    assert "hook feedback  Not done yet: [a]: b\n" in tree(turn(feedback))
+
+
 def test_full_shows_all_lines_of_contents() -> None:
     shown = tree(*examples.TURNS, full=True)
     assert "Which file?" in shown

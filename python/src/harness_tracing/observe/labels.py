@@ -186,6 +186,7 @@ def moment_row(moment: Moment) -> Row:
     return Row(sentence(words(name, "blue"), words(said)), [took])
 
 
+_HOOK_NAMED = re.compile(r"\AStop hook feedback:\s*\[.*?\]: ", re.DOTALL)
 _MOMENT_NAMES = {"prompt": "queued prompt", "model_switch": "model"}
 
 
@@ -199,6 +200,8 @@ def _moment_words(moment: Moment) -> str:
     if isinstance(after, str):
         return f"{before} → {after}" if isinstance(before, str) else after
     text = next((value for value in details.values() if isinstance(value, str)), None)
+    if text and moment.kind == "hook_feedback":
+        text = _HOOK_NAMED.sub("", text, count=1)  # its command is long, and says nothing
     return _opening(text) if text else _first_said(details.values())
 
 
