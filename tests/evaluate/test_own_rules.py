@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from harness_tracing.errors import ConfigError
 from harness_tracing.evaluate.finding import Failed, Finding, Judgement, NotMeasurable
 from harness_tracing.evaluate.own_rules import OwnRule, OwnRuleError, folder_in, load
 from harness_tracing.evaluate.rules import RULES, judged
+from harness_tracing.evaluate.seen import Seen
 from harness_tracing.model import Turn
 from tests.evaluate.made import bash, edit, read, tool, turn, write
 
@@ -25,6 +27,22 @@ def RULE(seen):
         return ABOUT.finding("ran", "a command ran", seen.turn, (seen.commands[0].tool,))
     return ABOUT.finding("none", "no command ran", seen.turn)
 """
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "writing-evaluators.md"
+
+
+def test_the_page_shows_the_example_as_it_is() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    assert block == (EXAMPLES / "leaves_no_todo.py").read_text(encoding="utf-8")
+
+
+def test_the_page_names_what_a_rule_sees() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"`seen\.(\w+)`", text))
+    there = {name for name in dir(Seen) if name[0] != "_"} | {"turn", "gate"}
+    assert named <= there
+    assert there - named == {"did", "place"}  # what rules that come along share
 
 
 def judge(rule: OwnRule, *turns: Turn) -> Judgement:
@@ -200,12 +218,12 @@ def test_the_users_settings_name_the_folder(tmp_path: Path) -> None:
     config, default = tmp_path / "config.yaml", tmp_path / "evaluators"
 
     def where(content: dict) -> Path:
-        return folder_in(content, config, default, Path("/home/u"))
+        return folder_in(content, config, default, tmp_path / "me")
 
     assert where({}) == default
     assert where({"evaluators": {"folder": "/rules"}}) == Path("/rules")
     assert where({"evaluators": {"folder": "rules"}}) == tmp_path / "rules"
-    assert where({"evaluators": {"folder": "~/rules"}}) == Path("/home/u/rules")
+    assert where({"evaluators": {"folder": "~/rules"}}) == tmp_path / "me" / "rules"
 
 
 @pytest.mark.parametrize("bad", ["rules", ["rules"], {}, {"folder": 3}, {"folder": "x", "y": 1}])
