@@ -127,5 +127,5 @@ def hook_command(script: str) -> str:
     path = f"$CLAUDE_PROJECT_DIR/{hook_file(script)}"
     return (
         f'f="{path}"; if [ -f "$f" ] && command -v python3 >/dev/null 2>&1;'
-        ' then exec python3 -I -B "$f"; fi'
+        ' then exec python3 -I -S -B "$f"; fi'
     )
