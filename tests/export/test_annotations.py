@@ -208,6 +208,16 @@ def test_an_answer_about_the_backend_ends_it(reply: Reply, means: str):
     assert KEY not in answered[0].outcome.reason
 
 
+def test_a_server_that_knows_no_annotations_of_sessions_takes_those_of_spans():
+    def answer(received: Received) -> Reply:
+        return text(405) if "session" in received.path else taken(received)
+
+    with OtlpHttpStub(answer) as stub:
+        found = meaning(pushed(stub, verdict(1, span_id=""), verdict(2)))
+
+    assert found == {1: ("temporary", False, True), 2: ("delivered", False, False)}
+
+
 def test_many_go_in_several_requests():
     with OtlpHttpStub(taken) as stub:
         answered = pushed(stub, *map(verdict, range(1, 251)))

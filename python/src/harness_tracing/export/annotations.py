@@ -13,6 +13,7 @@ Facts of Phoenix (arize-phoenix 20.26.1, each tried out on the real server):
   list. Unknown fields are passed over. A lone surrogate is a 500; NUL is kept on SQLite, and is
   not on PostgreSQL.
 - A body that is compressed is a 400. 5 MB in one explanation were taken. A hundred took 0.4 s.
+- With authentication on, a wrong key is a 401. An unknown path that begins alike is a 405.
 """
 
 from __future__ import annotations
@@ -98,7 +99,6 @@ def open_annotations(destination: Destination) -> Optional[Annotations]:
     if target.kind == "phoenix":
         return PhoenixAnnotations(destination)
     from harness_tracing.export.ax_annotations import open_ax_annotations
-
 
     return open_ax_annotations(destination)
 
@@ -231,6 +231,9 @@ class PhoenixAnnotations:
             if missing:
                 why = f"does not have the {what} (yet)"
                 return Answered(missing, Outcome("temporary", reasons.say(why)), absent=True)
+        if what == "session" and answer.status in (404, 405):
+            says = f"answered {answer.status}: it takes no annotations of sessions (is it older?)"
+            return Answered(keys, Outcome("temporary", reasons.say(says)), alone=True)
         outcome = refusal_of(answer, reasons)
         # A fault of the server's with one annotation must not keep all the others back.
         alone = answer.status == 500 or outcome.verdict in ("rejected", "too_large")
