@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -53,8 +55,8 @@ def config(api_url: str, **more: str) -> str:
 class Place:
     """A home with a store, whose clock stands still unless it is put forward."""
 
-    def __init__(self, folder: Path, api: Optional[Api] = None) -> None:
-        self.home = Home(folder / "home")
+    def __init__(self, folder: Path, api: Optional[Api] = None, *, root: bool = False) -> None:
+        self.home = Home(folder if root else folder / "home")
         self.store = Store.open(self.home.store)
         self.now_ns = NOON_NS
         self.env: Mapping[str, str] = {"HOME": str(folder), KEY: "sk-test"}
@@ -94,6 +96,11 @@ class Place:
         """A task whose evaluator asks a model."""
         made = self.store.evaluations.put_evaluator(name, definition, "", NOON_NS)
         return self.task(made.evaluator_id, name=name, task_type="template_evaluation", **f)
+
+    def start_of_tasks(self, at_ns: int) -> None:
+        """Let all tasks count from then on: their turns here are of a day that is over."""
+        with contextlib.closing(sqlite3.connect(self.home.store)) as connection, connection:
+            connection.execute("UPDATE tasks SET created_at_ns = ?", (at_ns,))
 
     def runner(self) -> Runner:
         """What works on tasks here."""

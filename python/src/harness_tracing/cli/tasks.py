@@ -334,24 +334,32 @@ def wait_(edge: Edge, name: str, timeout_s: float) -> None:
 
     `harness flush --wait` before it has the latest turns stored.
     """
-    until = time.monotonic() + timeout_s
+    until, stuck = time.monotonic() + timeout_s, 0
     while True:
         with _store(edge) as store:
             task = _task(store, name)
+            # Looked at in this order: what is settled meanwhile makes nothing look stuck.
+            stuck = 0 if _is_at_work(edge, store) else stuck + 1
             waits = store.evaluations.queue.counts(task.task_id)
-            running = [
-                run
-                for run in store.evaluations.runs(task.task_id)
-                if run.kind == "backfill" and run.status == "running"
-            ]
-        if not waits.waiting and not waits.given_up and not running:
+            runs = store.evaluations.runs(task.task_id)
+        running = any(run.kind == "backfill" and run.status == "running" for run in runs)
+        left = waits.waiting + waits.given_up
+        if not left and not running:
             return
-        stuck = task.paused or (waits.error and waits.failing + waits.given_up >= waits.waiting)
-        if stuck or time.monotonic() >= until:
-            why = waits.error or ("it is paused" if task.paused else "it is at work")
-            left = waits.waiting + waits.given_up
+        if stuck > 1 or task.paused or time.monotonic() >= until:
+            why = waits.error or ("it is paused" if task.paused else "it is not time for them yet")
             raise click.ClickException(f"{task.name} has yet to judge {left}: {why}")
         time.sleep(_POLL_S)
+
+
+def _is_at_work(edge: Edge, store: Store) -> bool:
+    """Whether somebody judges at this moment, or could."""
+    from harness_tracing.evaluate import child
+
+    with child.alone(edge.home) as is_ours:
+        if not is_ours:
+            return True
+    return store.evaluations.queue.is_due(edge.now_ns(), child.names_in(edge.environ))
 
 
 @tasks.command()
