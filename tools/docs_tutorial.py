@@ -51,6 +51,8 @@ REPLACED = (
     (re.compile(r"\d{4}-\d\d-\d\d(?=[ T]\d\d:\d\d)"), "2026-01-05"),
     (re.compile(r"(?<=2026-01-05[ T])\d\d:\d\d"), "09:00"),
     (re.compile(r"^\d\d:\d\d:\d\d(?= · )", re.MULTILINE), "09:00:00"),
+    # How long a session was open: also what passed between its prompts.
+    (re.compile(r"(?<=^2026-01-05 09:00 · )[\d.]+ m?s", re.MULTILINE), "3.4 s"),
 )
 
 

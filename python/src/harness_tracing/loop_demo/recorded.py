@@ -72,10 +72,10 @@ class Recorded:
         self._edit(ticket)
         spool = self.stage.home.session_spool("claude-code", ticket.session_id)
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for number, event in enumerate(events):
-            file = spool / f"{event['event']}.0.{number}"
-            file.write_text(moved.text(json.dumps(event["payload"])), encoding="utf-8")
+        for event in events:
             at_ns = event["at_ns"] + moved.later_ns
+            file = spool / f"{event['event']}.0.{at_ns}"
+            file.write_text(moved.text(json.dumps(event["payload"])), encoding="utf-8")
             os.utime(file, ns=(at_ns, at_ns))
         return str(recording["said"])
 

@@ -18,7 +18,8 @@ from harness_tracing.loop_demo.loop import Outcome, Walk
 from harness_tracing.loop_demo.recorded import Recorded
 from harness_tracing.loop_demo.stage import DemoError, Stage
 
-_GONE_WITHIN_S = 10
+_DONE_WITHIN_S = 10
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,20 @@ def stage(folder: Optional[Path], caller: Mapping[str, str]) -> Iterator[Stage]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove it, also from under a worker that is about to leave."""
-    deadline = time.monotonic() + _GONE_WITHIN_S
+    """Remove it when the processes in the background are done; a late one leaves without it."""
+    deadline = time.monotonic() + _DONE_WITHIN_S
+    while _is_worked_in(folder) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    deadline = time.monotonic() + _DONE_WITHIN_S
     while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
-            time.sleep(0.1)
+            time.sleep(_POLL_S)
+
+
+def _is_worked_in(folder: Path) -> bool:
+    """Whether a process names the folder: workers and those that judge do."""
+    import psutil
+
+    lines = (process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"]))
+    return any(str(folder) in word for line in lines for word in line)
