@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Optional
 
 from harness_tracing.activity import runners, shell, tools
@@ -38,7 +39,7 @@ class Command:
     writes: tuple[str, ...] = ()
     heredoc: Optional[str] = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The program it runs, without its folder."""
         return self.words[0].rpartition("/")[2] if self.words else ""

@@ -55,6 +55,11 @@ class Seen:
         return self.did.unseen
 
     @cached_property
+    def hidden(self) -> tuple[ToolCall, ...]:
+        """The calls whose input or output a content switch hid."""
+        return tuple(call for call in self.calls if is_hidden(call.input) or is_hidden(call.output))
+
+    @cached_property
     def compactions(self) -> tuple[Moment, ...]:
         """Where a thread lost its earlier messages for a summary."""
         return tuple(

@@ -77,7 +77,8 @@ class EditWithoutRead:
             self._more = seen.went_before
         if is_hidden(turn.prompt):
             self._more = self._more or "a prompt is hidden, which may have named files"
-        for path in _NAMED.findall(turn.prompt or ""):
+        prompt = turn.prompt or ""
+        for path in _NAMED.findall(prompt) if "@" in prompt else ():
             self._read(path, None, turn.cwd)
 
     def _told(self, seen: Seen, found: dict[str, list[Edit]], unsure: list[str]) -> Judgement:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from typing import Optional
 
-from harness_tracing.activity.tools import is_hidden
 from harness_tracing.evaluate.finding import About, Finding, Judgement
 from harness_tracing.evaluate.seen import Seen
 from harness_tracing.evaluate.waiting import waiting_calls
@@ -42,18 +42,17 @@ class IdenticalCallLoop:
         calls = [call for call in seen.calls if call.tool_use_id not in waiting]
         if len(calls) < TOO_OFTEN:
             return None
-        known = [call for call in calls if _is_known(call.input) and _is_known(call.output)]
-        often = Counter(map(_outcome, known))
-        said = None
-        if max(often.values(), default=0) >= TOO_OFTEN:
+        hidden = {call.tool_use_id for call in seen.hidden}
+        known = [
+            call
+            for call in calls
+            if call.tool_use_id not in hidden and call.input is not None and call.output is not None
+        ]
+        if _has_many(map(_outcome, known)):
             said = self._loop(seen, calls, {call.tool_use_id for call in known})
-        if said is not None:
-            return said
-        hidden = [call for call in calls if is_hidden(call.input) or is_hidden(call.output)]
-        if (
-            max(Counter((each.agent_id, each.name) for each in hidden).values(), default=0)
-            >= TOO_OFTEN
-        ):
+            if said is not None:
+                return said
+        if hidden and _has_many((c.agent_id, c.name) for c in calls if c.tool_use_id in hidden):
             return self.about.not_measurable("what its tools were asked or returned is hidden")
         if not known:
             return self.about.not_measurable("what its tools returned was not recorded")
@@ -78,8 +77,8 @@ class IdenticalCallLoop:
         return None
 
 
-def _is_known(value: object) -> bool:
-    return value is not None and not is_hidden(value)
+def _has_many(keys: Iterable[object]) -> bool:
+    return max(Counter(keys).values(), default=0) >= TOO_OFTEN
 
 
 def _outcome(call: ToolCall) -> tuple[object, ...]:

@@ -6,7 +6,6 @@ import json
 import re
 from typing import Optional
 
-from harness_tracing.activity.tools import is_hidden
 from harness_tracing.evaluate.finding import About, Judgement
 from harness_tracing.evaluate.seen import Seen
 from harness_tracing.model import ToolCall
@@ -45,21 +44,19 @@ class SecretExposure:
         if not seen.calls:
             return None
         for call in seen.calls:
-            said = _told(call)
+            said = _told(call) if call.redactions else None
             if said:
                 return self.about.finding("exposed", said, seen.turn, (call,))
         for path, call in seen.reads:
             if _SECRET_FILE.search(path):
                 text = f"{call.name} read {path}, which is a file for secrets"
                 return self.about.finding("exposed", text, seen.turn, (call,))
-        if any(is_hidden(call.input) or is_hidden(call.output) for call in seen.calls):
+        if seen.hidden:
             return self.about.not_measurable("what its tools were asked or returned is hidden")
         return self.about.finding("none", "no secret was seen", seen.turn)
 
 
 def _told(call: ToolCall) -> Optional[str]:
-    if not call.redactions:
-        return None
     asked = _MARK.search(_as_text(call.input))
     if asked:
         return f"the input of {call.name} held a secret ({asked[1]})"
