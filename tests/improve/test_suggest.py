@@ -217,14 +217,16 @@ def test_the_users_home_is_no_project(project: Project) -> None:
     assert any("no project's folder" in note for note in found.notes)
 
 
-def test_a_folder_below_the_repository_counts_to_it(project: Project) -> None:
+@pytest.mark.parametrize("agent", ["claude-code", "codex"])
+def test_the_project_is_where_the_agent_looks_for_rules(project: Project, agent: str) -> None:
+    """Claude Code takes `.claude` of the folder it was started in, Codex the repository's files."""
     root = project.folder
     project.folder = root / "services" / "pay"
     project.folder.mkdir(parents=True)
     (project.folder / "Makefile").write_text(MAKEFILE)
-    project.session("s1", project.careless(), project.careless())
-    found = project.suggest().proposals
-    assert {each.folder for each in found} == {str(root)}
+    project.session("s1", project.careless(), project.careless(), agent=agent)
+    wanted = project.folder if agent == "claude-code" else root
+    assert {each.folder for each in project.suggest().proposals} == {str(wanted)}
 
 
 def test_a_models_evaluator_becomes_a_general_line_that_is_not_recommended(

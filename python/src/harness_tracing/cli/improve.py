@@ -191,6 +191,7 @@ def revert(edge: Edge, proposal: str) -> None:
     A file that nobody changed since gets back its bytes; of any other, our part alone goes.
     """
     from harness_tracing.improve import apply as applying
+    from harness_tracing.observe.text import plain
 
     _refuse_agents(edge, "revert")
     with _store(edge) as store:
@@ -200,7 +201,7 @@ def revert(edge: Edge, proposal: str) -> None:
                 f"{found.proposal_id} is {found.state}, so there is nothing to revert"
             )
         for change in found.changes:
-            click.echo(f"{found.folder}/{change.path}")
+            click.echo(plain(f"{found.folder}/{change.path}"))
         _typed_yes(f"Take {found.proposal_id} out of these files?")
         changed = applying.revert_proposal(found, edge.home)
         now_ns = edge.now_ns()

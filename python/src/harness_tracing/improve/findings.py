@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from harness_tracing.evaluate.results import passed
+from harness_tracing.improve.ladder import TAKES_OWN_FOLDER
 from harness_tracing.improve.proposal import Evidence
 from harness_tracing.improve.statistics import wilson
-from harness_tracing.model import Turn, span_id, trace_id
+from harness_tracing.model import Session, Turn, span_id, trace_id
 from harness_tracing.store import Annotation, Store
 from harness_tracing.store.read import TurnRow
 
@@ -31,8 +33,8 @@ class Asked:
 class Judged:
     """What one evaluator said of one turn, and what the turn took.
 
-    `passed` is None where it counts neither way. `folder` is where the turn worked, as recorded;
-    `spans` show what was found.
+    `passed` is None where it counts neither way. `folder` is where the session was started, as
+    recorded; `spans` show what was found.
     """
 
     name: str
@@ -94,15 +96,15 @@ class Recurrence:
 
 def recurrences(judged: Iterable[Judged], user_home: Path) -> list[Recurrence]:
     """By evaluator, agent and project folder, those with a failing turn, the gravest first."""
-    roots: dict[str, Optional[str]] = {}
+    roots: dict[tuple[str, str], str] = {}
     groups: dict[tuple[str, str, str], list[Judged]] = {}
     for each in judged:
         if each.folder is None:
             continue
-        if each.folder not in roots:
-            roots[each.folder] = root_of(each.folder, user_home)
-        root = roots[each.folder] or each.folder
-        groups.setdefault((each.name, each.agent, root), []).append(each)
+        key = (each.agent, each.folder)
+        if key not in roots:
+            roots[key] = project_of(*key, user_home) or each.folder
+        groups.setdefault((each.name, each.agent, roots[key]), []).append(each)
     found = [Recurrence(*key, tuple(group)) for key, group in groups.items()]
     return sorted(
         (each for each in found if each.hits),
@@ -110,21 +112,23 @@ def recurrences(judged: Iterable[Judged], user_home: Path) -> list[Recurrence]:
     )
 
 
-def root_of(folder: str, user_home: Path) -> Optional[str]:
-    """The folder of the project around a folder: its repository's, else itself.
+def project_of(agent: str, folder: str, user_home: Path) -> Optional[str]:
+    """The folder whose rules and hooks an agent takes that was started in a folder.
 
     None where it is gone, and for the user's home and what lies above it: no project's.
     """
     path = Path(folder)
     above = {user_home, *user_home.parents}
-    if not path.is_absolute() or not path.is_dir() or path in above:
-        return None
-    for each in (path, *path.parents):
-        if each in above:
-            break
-        if (each / ".git").exists():
-            return str(each)
-    return os.path.normpath(folder)
+    with suppress(OSError):
+        if not path.is_absolute() or not path.is_dir() or path in above:
+            return None
+        for each in (path, *path.parents) if agent not in TAKES_OWN_FOLDER else ():
+            if each in above:
+                break
+            if (each / ".git").exists():
+                return str(each)
+        return os.path.normpath(folder)
+    return None
 
 
 def collected(store: Store, asked: Asked) -> list[Judged]:
@@ -142,7 +146,7 @@ def collected(store: Store, asked: Asked) -> list[Judged]:
                 continue
             own = span_id(turn.agent, turn.session_id, turn.turn_id)
             found += [
-                _judged(annotation, turn_row, session.project, began)
+                _judged(annotation, turn_row, session, began)
                 for annotation in _counted(said.get(own, []))
             ]
     return sorted(found, key=lambda each: each.evidence.started_at_ns)
@@ -167,7 +171,7 @@ def _counted(annotations: Sequence[Annotation]) -> Iterator[Annotation]:
             yield people.get(each.name, each)
 
 
-def _judged(annotation: Annotation, row: TurnRow, project: str, began_ns: int) -> Judged:
+def _judged(annotation: Annotation, row: TurnRow, session: Session, began_ns: int) -> Judged:
     turn = row.turn
     evidence = Evidence(
         turn.session_id,
@@ -184,8 +188,8 @@ def _judged(annotation: Annotation, row: TurnRow, project: str, began_ns: int) -
         annotation.identifier,
         passed(annotation),
         turn.agent,
-        project,
-        turn.cwd,
+        session.project,
+        session.cwd or turn.cwd,
         evidence,
         began_ns,
         row.cost_usd,

@@ -101,6 +101,10 @@ RULES_FILES: Mapping[str, RulesFile] = {
     ),
 }
 
+TAKES_OWN_FOLDER = ("claude-code",)
+"""Agents that take `.claude` and the like of the folder they were started in; others take those of
+the repository around it."""
+
 HOOKS: Mapping[str, tuple[str, str, str]] = {
     "stop_hook": ("verified_before_done", "Stop", ""),
     "pre_tool_hook": ("edit_without_read", "PreToolUse", "Edit|MultiEdit|Write|NotebookEdit"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness_tracing.errors import ImproveError
-from harness_tracing.improve.findings import Asked, collected, root_of
+from harness_tracing.improve.findings import Asked, collected, project_of
 from harness_tracing.improve.proposal import Proposal
 from harness_tracing.improve.report import JudgedTurn, Report
 from harness_tracing.improve.report import report as reported
@@ -22,7 +22,7 @@ def measured(store: Store, proposal: Proposal, user_home: Path) -> Report:
         if each.name != proposal.rule or each.folder is None:
             continue
         if each.folder not in roots:
-            roots[each.folder] = root_of(each.folder, user_home) or each.folder
+            roots[each.folder] = project_of(each.agent, each.folder, user_home) or each.folder
         if roots[each.folder] == proposal.folder:
             turns.append(
                 JudgedTurn(
