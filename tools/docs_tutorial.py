@@ -39,9 +39,9 @@ This page is what it prints, generated (`make docs`); an end-to-end test holds i
 Claude Code.
 """
 TAIL = """\
-Where to go on: [observing](observe.md), [judges](judges.md) for what no rule can tell, and
-[skills](skills.md), with which your agent does this for you. To start in a project of your own, see
-[getting started](getting-started.md).
+Where to go on: [observing](observe.md), [evaluating](evaluating.md) with [judges](judges.md) for
+what no rule can tell, [improving](improving.md), and [skills](skills.md), with which your agent
+does this for you. To start in a project of your own, see [getting started](getting-started.md).
 """
 AS_THE_TUTORIAL = {"TMPDIR": "/tmp", "TZ": "UTC", "COLUMNS": "100", "PYTHONUTF8": "1"}
 """Variables under which the demo prints what stands on the page."""

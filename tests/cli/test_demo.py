@@ -120,6 +120,12 @@ def test_the_project_fails_its_gate_when_it_is_broken(tmp_path: Path) -> None:
         assert done.returncode != 0, name
 
 
+def test_without_git_the_project_is_there_all_the_same(tmp_path: Path) -> None:
+    project.generate(tmp_path / "here", {"HOME": str(tmp_path), "PATH": str(tmp_path)})
+    found = {path.name for path in (tmp_path / "here").iterdir()}
+    assert found == {".claude", ".gitignore", "CLAUDE.md", "Makefile", "store", "tests"}
+
+
 @pytest.mark.parametrize("ticket", tickets.TICKETS, ids=lambda ticket: ticket.name)
 def test_a_recording_is_of_its_ticket(ticket: tickets.Ticket) -> None:
     path = RECORDINGS / f"{ticket.name}.json"

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from checkout import CLAUDE, HARNESS
+from harness_tracing.loop_demo.client import Own, scripted_model
+from harness_tracing.loop_demo.stage import Stage
 from harness_tracing.loop_demo.tickets import FREESHIP, SAVE25
 from harness_tracing.store import Store
 from tools.docs_tutorial import AS_THE_TUTORIAL, PAGE, page, timeless
@@ -48,6 +50,30 @@ def test_the_loop_is_closed_by_a_hook_that_blocks(tmp_path: Path, folder: Path) 
     assert list(tmp_path.iterdir()) == []
     printed = page(timeless(done.stdout))
     assert lines_of(printed) == lines_of(PAGE.read_text(encoding="utf-8"))
+
+
+def test_a_users_own_agent_is_traced_in_the_demos_folder_alone(tmp_path: Path) -> None:
+    user = tmp_path / "user"
+    settings = {"env": {"ARIZE_HARNESS_HOME": str(user / "mine"), "ARIZE_TRACE_ENABLED": "false"}}
+    (user / ".claude").mkdir(parents=True)
+    (user / ".claude" / "settings.json").write_text(json.dumps(settings))
+    with scripted_model() as model:
+        caller = {
+            "HOME": str(user),
+            "PATH": os.environ["PATH"],
+            "ANTHROPIC_BASE_URL": model.url,
+            "ANTHROPIC_API_KEY": "test",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        }
+        stage = Stage(tmp_path / "demo", caller)
+        stage.prepare()
+        agent = Own(stage, CLAUDE)
+        agent.work(FREESHIP)
+    assert stage.harness("flush", "--wait").returncode == 0
+    listed = json.loads(stage.harness("sessions", "list", "--json").stdout)
+    assert [each["session_id"] for each in listed] == [agent.session_id(FREESHIP)]
+    assert json.loads((user / ".claude" / "settings.json").read_text()) == settings
+    assert not (user / "mine").exists() and not (user / ".arize").exists()
 
 
 def labels(folder: Path, session_id: str) -> list[object]:

@@ -6,6 +6,7 @@ It needs Python and make, and nothing to be installed.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,12 +97,14 @@ _BEGAN = "2026-01-05T09:00:00+0000"
 def generate(folder: Path, environ: Mapping[str, str]) -> None:
     """Write the project into `folder`, which is made, and commit it: always the same commit.
 
-    Raises CalledProcessError, or OSError where there is no git.
+    Without git it is a folder with files. Raises CalledProcessError, or OSError.
     """
     for name, text in FILES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    if shutil.which("git", path=environ.get("PATH")) is None:
+        return
     dates = {"GIT_AUTHOR_DATE": _BEGAN, "GIT_COMMITTER_DATE": _BEGAN}
     alone = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "start")):

@@ -44,8 +44,8 @@ class Cast:
             )
         if not self.is_recorded:
             return f"The agent is Claude Code ({self.program}), answered by a script on loopback."
-        why = f"{', '.join(self.lacks)} not found" if self.lacks else "without Claude Code"
-        return f"These are RECORDED sessions of Claude Code, played again ({why}): no agent runs."
+        lacks = ", ".join(self.lacks) or "Claude Code"
+        return f"RECORDED sessions of Claude Code are played, without {lacks}: no agent runs here."
 
     def play(
         self, stage: Stage, say: transcript.Say, ask: Optional[Callable[[str], bool]] = None
@@ -81,7 +81,7 @@ def stage(folder: Optional[Path], caller: Mapping[str, str]) -> Iterator[Stage]:
     Raises DemoError where something is in the folder already.
     """
     if folder is not None:
-        folder = folder.absolute()
+        folder = folder.resolve()  # as agents tell it
         if folder.exists() and any(folder.iterdir()):
             raise DemoError(f"{folder} is not empty; name a new folder")
         yield Stage(folder, caller)
