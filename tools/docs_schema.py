@@ -25,7 +25,7 @@ bodies unpacked. A new minor version only adds tables and columns. This page is 
 """
 _CREATE_TABLE = re.compile(r"CREATE TABLE (\w+)")
 _CREATE_INDEX = re.compile(r"CREATE INDEX (\w+) ON (\w+) \((.+?)\)(?: WHERE (.+?))?;", re.DOTALL)
-_CREATE_TRIGGER = re.compile(r"CREATE TRIGGER (\w+) (AFTER .+?) ON (\w+)(?: WHEN (.+?))? BEGIN")
+_CREATE_TRIGGER = re.compile(r"CREATE TRIGGER (\w+) (AFTER .+?) ON (\w+)(?:\s+WHEN (.+?))? BEGIN")
 _COLUMN = re.compile(r"^    (?P<name>[a-z]\w*) (?P<type>[A-Z]+)(?P<rest>[^-]*?),? *-- (?P<why>.+)$")
 _CONSTRAINT = re.compile(r"^    (?:UNIQUE|PRIMARY KEY) \((.+)\),?$")
 
