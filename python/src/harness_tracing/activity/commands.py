@@ -14,6 +14,7 @@ from harness_tracing.activity.runners import Check
 from harness_tracing.model import ToolCall, Turn
 
 _DEEPEST = 4
+_NO_OPTIONS = Options()
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def of_tool(call: ToolCall, folder: Optional[str] = None) -> list[Command]:
     output = tools.output_of(call)
     ends = ended(shell.parsed(text), tools.succeeded(call), output)
     found = _Found(call, output)
-    found.take(ends, Options(), tools.folder_of(call) or folder)
+    found.take(ends, _NO_OPTIONS, tools.folder_of(call) or folder)
     if call.status in ("denied", "interrupted"):
         return [_unfinished(command, call) for command in found.commands]
     return _read_from_output(found.commands, output)
@@ -80,10 +81,9 @@ def folder_after(call: ToolCall, folder: Optional[str]) -> Optional[str]:
     text = tools.shell_text(call)
     if text is None or call.status == "denied":
         return folder
-    script = shell.parsed(text)
-    if not script.moves or "Shell cwd was reset to" in (call.output or ""):
+    if "Shell cwd was reset to" in (call.output or ""):
         return folder
-    for _, where in _followed(ended(script, None), folder, outermost=True):
+    for _, where in _followed(ended(shell.parsed(text), None), folder, outermost=True):
         folder = where
     return folder
 
@@ -94,7 +94,7 @@ def of_cell(call: ToolCall, folder: Optional[str] = None) -> list[Command]:
         return []
     found = _Found(call, "")
     for text in tools.cell_commands(call) if call.status != "denied" else ():
-        found.take(ended(shell.parsed(text), None), Options(), folder)
+        found.take(ended(shell.parsed(text), None), _NO_OPTIONS, folder)
     return found.commands
 
 
@@ -175,7 +175,8 @@ def _unfinished(command: Command, call: ToolCall) -> Command:
 
 def _read_from_output(commands: list[Command], output: str) -> list[Command]:
     """Where a status is out of sight, what a runner printed tells; two of a kind tell nothing."""
-    if not any(each.outcome == "unknown" and each.check is not None for each in commands):
+    unknown = [each for each in commands if each.check is not None and each.outcome == "unknown"]
+    if not unknown:
         return commands
     runs = [command.check.runner for command in commands if command.check is not None]
     read = []

@@ -138,6 +138,8 @@ def _by_shell(call: ToolCall, commands: Sequence[Command]) -> Iterator[Edit]:
         yield from _told(call, told, commands)
         return
     for command in commands:
+        if not command.writes and command.name not in _MAY_WRITE:
+            continue
         if command.outcome in ("failed", "not passed", "not run"):
             continue
         for path, kind, diff in _written_by(command):
@@ -178,8 +180,6 @@ def _written_by(command: Command) -> Iterator[_Written]:
     for path in () if command.check else command.writes:
         yield path, "unknown", None
     name, words = command.name, command.words[1:]
-    if name not in _MAY_WRITE:
-        return
     plain = [word for word in words if not word.startswith("-")]
     if name in ("apply_patch", "applypatch"):
         text = command.heredoc or next((w for w in words if "*** Begin Patch" in w), "")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Optional
+from typing import Literal, NamedTuple, Optional
 
 from harness_tracing.activity.script import (
     Group,
@@ -31,8 +31,7 @@ _SHOWN_STATUS = re.compile(r"\$\{?(\?|PIPESTATUS\[0\]|pipestatus\[1\])\}?")
 _NUMBER = r"(\d{1,3})"
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """A simple command of a script with how it ended, and why that is not known.
 
     `within` are the subshells it ran in, the outermost first.
@@ -151,7 +150,7 @@ def _statement(
         _pipeline(pipeline, known, reason, options, output, found)
         if maybe_not_reached:
             found[first:] = [
-                replace(one, outcome="not passed") if one.outcome == "failed" else one
+                one._replace(outcome="not passed") if one.outcome == "failed" else one
                 for one in found[first:]
             ]
     return found
@@ -254,7 +253,7 @@ def _group(
         return
     for one in ended(part.script, told, output, options):
         within = (id(part), *one.within) if part.subshell else one.within
-        yield replace(one, within=within, why=one.why if one.why is not None else why)
+        yield one._replace(within=within, why=one.why if one.why is not None else why)
 
 
 def _simple(part: Simple, told: Optional[bool], why: Optional[str], found: list[Ended]) -> None:

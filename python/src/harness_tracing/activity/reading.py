@@ -60,7 +60,7 @@ def activity_of(turn: Readable) -> TurnActivity:
         own: list[Command] = []
         if tools.kind_of(call) == "shell":
             own = of_tool(call, where)
-            if lives_on and call.agent_id is None:
+            if lives_on and call.agent_id is None and any(each.name == "cd" for each in own):
                 folder = folder_after(call, where)
             if not own and is_unseen(call):
                 unseen.append(call)

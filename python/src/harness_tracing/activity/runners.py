@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, Optional
 
 from harness_tracing.activity.words import program
@@ -147,6 +148,9 @@ _SAID: dict[str, tuple[str, str]] = {
     "npm": (r"^npm (ERR!|error) ", r"(?!)"),
 }
 
+# Without one of these words its patterns, which take long over long outputs, find nothing.
+_NEEDS = {"pytest": ("failed", "error", "passed")}
+
 
 @dataclass(frozen=True)
 class Check:
@@ -229,10 +233,18 @@ def _of_script(name: str) -> Optional[Check]:
 
 def said(check: Check, output: str) -> Optional[bool]:
     """Whether the check passed by what it printed; None when that does not show."""
-    patterns = _SAID.get(check.runner)
-    if patterns is None:
+    patterns = _said(check.runner)
+    if patterns is None or not any(map(output.__contains__, _NEEDS.get(check.runner, ("",)))):
         return None
-    failed, passed = (re.compile(pattern, re.MULTILINE) for pattern in patterns)
+    failed, passed = patterns
     if failed.search(output):
         return False
     return True if passed.search(output) else None
+
+
+@cache
+def _said(runner: str) -> Optional[tuple[re.Pattern[str], re.Pattern[str]]]:
+    if runner not in _SAID:
+        return None
+    failed, passed = _SAID[runner]
+    return re.compile(failed, re.MULTILINE), re.compile(passed, re.MULTILINE)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from harness_tracing.activity.runners import Check, check_of
 from harness_tracing.activity.words import shell_script, unwrapped
+
+_OTHER_BLANKS = re.compile(r"[^\S ]")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,10 @@ class Simple:
     @cached_property
     def line(self) -> str:
         """Its first line as written, blanks drawn together."""
-        return " ".join(self.text.split("\n", 1)[0].split())
+        text = self.text
+        if "  " in text or _OTHER_BLANKS.search(text):
+            return " ".join(text.split("\n", 1)[0].split())
+        return text.strip()
 
     @cached_property
     def check(self) -> Optional[Check]:
@@ -63,16 +69,14 @@ class Group:
 Part = Union[Simple, Group]
 
 
-@dataclass(frozen=True)
-class Pipeline:
+class Pipeline(NamedTuple):
     """Parts joined by ``|``; its status is the last one's unless pipefail is set."""
 
     parts: tuple[Part, ...]
     negated: bool = False
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """Pipelines joined by `joins` (``&&``, ``||``), one fewer than they are."""
 
     pipelines: tuple[Pipeline, ...]
@@ -86,11 +90,6 @@ class Script:
 
     statements: tuple[Statement, ...]
     whole: bool = True
-
-    @cached_property
-    def moves(self) -> bool:
-        """Whether a command of it changes the folder."""
-        return any(simple.bare[:1] == ("cd",) for simple in simple_commands(self))
 
 
 def simple_commands(script: Script) -> Iterator[Simple]:

@@ -164,9 +164,10 @@ def succeeded(tool: ToolCall) -> Optional[bool]:
     asked = tool.input if isinstance(tool.input, dict) else {}
     if result.get("backgroundTaskId") or asked.get("run_in_background") is True:
         return None
-    for key in ("exit_code", "exitCode"):
-        if isinstance(result.get(key), int):
-            return int(result[key]) == 0
+    if result:
+        for key in ("exit_code", "exitCode"):
+            if isinstance(result.get(key), int):
+                return int(result[key]) == 0
     if tool.status == "ok":
         if result.get("returnCodeInterpretation"):
             return False  # Claude Code calls it a success all the same

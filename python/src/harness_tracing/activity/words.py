@@ -78,12 +78,12 @@ def unwrapped(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def program(word: str) -> str:
     """The name of a program without its folder."""
-    return word.rstrip("/").rpartition("/")[2]
+    return word.rstrip("/").rpartition("/")[2] if "/" in word else word
 
 
 def shell_script(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """Options and script of ``bash -lc '…'``; an empty script when it is nothing like that."""
-    if not words or program(words[0]) not in SHELLS:
+    if not words or not words[0].endswith("sh") or program(words[0]) not in SHELLS:
         return (), ""
     for place, word in enumerate(words[1:], start=1):
         if _OPTION_C.fullmatch(word):
