@@ -29,7 +29,7 @@ def test_with_recordings_it_prints_the_tutorial_and_leaves_nothing(tmp_path: Pat
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -40,7 +40,7 @@ def test_the_loop_is_closed_by_a_hook_that_blocks(tmp_path: Path, folder: Path) 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=180,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

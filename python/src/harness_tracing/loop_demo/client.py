@@ -20,10 +20,12 @@ from harness_tracing.capture import CAPTURE_SH, hook_command
 from harness_tracing.loop_demo.scripted_model import ScriptedModel
 from harness_tracing.loop_demo.stage import DemoError, Stage
 from harness_tracing.loop_demo.tickets import MARKER, SCRIPTS, Ticket
+from harness_tracing.observe.text import plain
 
 NEEDED = ("git", "make", "python3")
 _ALLOWED = ("--permission-mode", "acceptEdits", "--allowedTools", "Bash(make *)")
 _LONGEST_S = 900
+_SHOWN = 600
 _QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_TELEMETRY": "1",
@@ -163,9 +165,10 @@ def _run(
         if isinstance(error, subprocess.TimeoutExpired):
             raise DemoError(f"Claude Code took more than {_LONGEST_S} s; try again") from error
         raise
+    said = plain(said.strip())
     if process.returncode:
-        raise DemoError(f"{program} ended with {process.returncode}: {said.strip()[-600:]}")
-    return said.strip()
+        raise DemoError(f"{program} ended with {process.returncode}: {said[-_SHOWN:]}")
+    return said
 
 
 def scripted_model() -> AbstractContextManager[ScriptedModel]:

@@ -19,7 +19,7 @@ TASK = "every-turn"
 _KINDS = ("rules_line", "stop_hook")
 _APPLYING = """Nothing is applied unasked. As a rule one begins with the line and waits;
     here both are taken, to see the hook at work."""
-_SCORED_WITHIN_S = 60
+_SCORED_WITHIN_S = 120
 _POLL_S = 0.1
 
 Labels = tuple[Optional[str], ...]
