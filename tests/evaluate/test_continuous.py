@@ -18,7 +18,8 @@ from harness_tracing.model import IMPORTED, Session
 from harness_tracing.paths import Home
 from harness_tracing.store import SessionChange, TurnWrite
 from harness_tracing.store.task_queue import LONGEST_BACKOFF_NS
-from harness_tracing.worker.evaluating import start_if_due
+from harness_tracing.worker.evaluating import Evaluating, start_if_due
+from harness_tracing.worker.settings import without_projects
 from tests.evaluate.judges import GOOD as CORRECT
 from tests.evaluate.judges import Api, Says, openai_body
 from tests.evaluate.tasked import (
@@ -422,3 +423,44 @@ def test_nothing_is_started_where_nothing_is_due(tmp_path: Path) -> None:
         place.task(name="paused", paused=True, **RULES)
         place.session("t", GOOD, project="other")
         assert not start_if_due(place.home, {})
+
+
+# -- who starts it
+
+
+def test_a_worker_starts_a_child_when_a_turn_is_final_and_only_one(place: Place) -> None:
+    place.task(**RULES)
+    looks = Evaluating(place.home, environment(place))
+    looks.tend(place.store)
+    place.session("s", GOOD)
+    looks.tend(place.store)
+    assert place.results() == []  # it looks seldom, unless it is told
+
+    looks.wake()
+    with child.alone(place.home):
+        looks.tend(place.store)
+        first = looks.child
+        assert first is not None
+        looks.tend(place.store)
+        assert looks.child is first and first.wait(120) == 0
+        looks.wake()
+        looks.tend(place.store)
+        assert looks.child is first  # in vain: not again at once
+    run_child(place)
+    assert len(place.results()) == 1
+
+
+def test_a_child_gets_nothing_that_a_project_put_into_the_environment(
+    place: Place, tmp_path: Path
+) -> None:
+    project = tmp_path / "cloned"
+    (project / ".claude").mkdir(parents=True)
+    theirs = {KEY: "sk-of-the-attacker", "PATH": "/cloned/bin"}
+    settings = project / ".claude" / "settings.json"
+    settings.write_text(json.dumps({"env": theirs}), encoding="utf-8")
+    env = {**environment(place), **theirs, "PWD": str(project)}
+
+    left = without_projects(place.home, env)
+    assert KEY not in left and "PATH" not in left and left["HOME"] == env["HOME"]
+    own = {**env, KEY: "sk-of-the-user"}
+    assert without_projects(place.home, own)[KEY] == "sk-of-the-user"

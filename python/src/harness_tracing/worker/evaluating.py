@@ -67,25 +67,25 @@ class Evaluating:
 
     def __init__(self, home: Home, env: Mapping[str, str]) -> None:
         self._home, self._env = home, env
-        self._child: Optional[subprocess.Popen[bytes]] = None
+        self.child: Optional[subprocess.Popen[bytes]] = None
         self._look_at = 0.0
         self._again_s = AGAIN_S
 
     def wake(self) -> None:
         """A turn has become final."""
-        if self._child is None:
+        if self.child is None:
             self._look_at = 0.0
 
     def tend(self, store: Store) -> None:
         """Start a child when something is due; one at a time, and seldom when that is in vain."""
-        if self._child is not None and self._child.poll() is None:
+        if self.child is not None and self.child.poll() is None:
             return
         now = time.monotonic()
         if now < self._look_at:
             return
         if not is_due(store, self._env):
-            self._child, self._again_s, self._look_at = None, AGAIN_S, now + LOOK_S
+            self.child, self._again_s, self._look_at = None, AGAIN_S, now + LOOK_S
             return
-        if self._child is not None:
+        if self.child is not None:
             self._again_s = min(2 * self._again_s, LONGEST_S)
-        self._child, self._look_at = start_child(self._home, self._env), now + self._again_s
+        self.child, self._look_at = start_child(self._home, self._env), now + self._again_s

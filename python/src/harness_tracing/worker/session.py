@@ -276,6 +276,7 @@ class SessionWork:
         if self.settings.dry_run:
             for settled in self.store.write(change).final:
                 rehearse(self.store, settled, self._targets, self.log)
+                self._on_settled()
             return
 
         def put_into_outbox(connection: sqlite3.Connection, settled: Settled) -> None:
