@@ -58,6 +58,10 @@ def test_any_text_comes_back_to_the_byte(text: str, windows: bool) -> None:
     assert changes.take_out(LINE, after, PATH) == before
 
 
+def test_in_an_empty_file_the_heading_stands_first() -> None:
+    assert changes.put(LINE, b"", PATH).startswith(ladder.HEADING.encode())
+
+
 def test_a_second_line_goes_below_the_same_heading() -> None:
     first = changes.put(LINE, b"# Rules\n", PATH)
     both = changes.put(OTHER, first, PATH).decode()

@@ -161,6 +161,16 @@ def test_a_gate_is_not_invented(tmp_path: Path) -> None:
     assert list(found) == ["rules_line"]
 
 
+def test_claims_without_a_check_get_a_command_next(project: Project) -> None:
+    claims = made.turn(made.bash("ls"), answer="All tests pass.")
+    project.session("s1", claims, claims)
+    found = of(project.suggest(), "claim_without_evidence")
+    assert list(found) == ["rules_line", "slash_command"]
+    assert found["slash_command"].changes[0].path == ".claude/commands/verify.md"
+    assert "Run `make check` now" in found["slash_command"].diff
+    assert not found["slash_command"].recommended
+
+
 def test_a_file_for_secrets_that_was_read_is_denied_by_its_name(project: Project) -> None:
     project.session(
         "s1",
