@@ -394,6 +394,15 @@ def test_a_worker_does_not_stay_for_a_backend_that_refuses(
         assert couriers.idle(store, time.time_ns(), patient=False)
 
 
+def test_what_a_person_says_is_pushed_at_once(
+    home: Home, stub: OtlpHttpStub, phoenix: Phoenix
+) -> None:
+    sent(home)
+    done = home.harness("annotate", SPAN, "--name", "quality", "--label", "good")
+    assert done.returncode == 0, done.stderr
+    wait_for(lambda: phoenix.labels() == {"quality": "good"}, "it is pushed")
+
+
 def test_any_command_has_pushed_what_was_left(
     home: Home, stub: OtlpHttpStub, phoenix: Phoenix
 ) -> None:

@@ -64,6 +64,7 @@ def annotate(
     whose id may be shortened. `harness spans export` gives what was said with the span, as one of
     its `annotations`.
     """
+    from harness_tracing import worker
     from harness_tracing.store import Annotation
 
     said = any(value is not None for value in verdict.values())
@@ -81,6 +82,8 @@ def annotate(
             annotation = Annotation(place.span_id, name, "HUMAN", identifier=identifier, **verdict)
             store.annotate(*key, [annotation], edge.now_ns())
         left = [each for each in store.annotations(*key) if each.span_id == place.span_id]
+    # What was said just now follows its span at once, where that was sent.
+    worker.sweep_in_background(edge.home, edge.environ)
     if as_json:
         from harness_tracing.observe.verdicts import to_json
 
