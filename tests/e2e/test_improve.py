@@ -26,14 +26,14 @@ def bash(command: str) -> Step:
     return Step(tools=(Tool("Bash", {"command": command, "description": "Run it"}),))
 
 
+EDIT = Step(tools=(Tool("Edit", {**PRICING, "old_string": "SAVE20", "new_string": "SAVE25"}),))
 CALLS = (
     Step(tools=(Tool("Read", {"file_path": "{cwd}/.env"}),)),
     bash("cat .env"),
     bash("git status && git commit --allow-empty -m x --no-verify"),
+    EDIT,
     Step(tools=(Tool("Read", PRICING),)),
-    Step(
-        tools=(Tool("Edit", {**PRICING, "old_string": "SAVE20", "new_string": "SAVE25"}),),
-    ),
+    EDIT,
     bash("git status --short"),
     Step(text="Done."),
 )
@@ -87,8 +87,9 @@ def test_denied_is_denied_and_hooks_block_what_they_say(bare_home: Home, tmp_pat
     assert ran.returncode == 0, ran.stderr
     texts = results(bare_home)
     failed = [error for _, error in texts]
-    assert failed == [True, True, True, False, False, False], texts
+    assert failed == [True, True, True, True, False, False, False], texts
     assert all("denied" in text for text, _ in texts[:3])
+    assert "was not read in this session" in texts[3][0]
     # The Stop hook kept it at work: the model was asked once more than the script says.
     transcript = "".join(
         file.read_text() for file in (bare_home.path / ".claude" / "projects").glob("*/*.jsonl")
