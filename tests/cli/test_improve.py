@@ -115,6 +115,7 @@ def test_anything_but_yes_changes_nothing(run: CommandLine, project: Project) ->
         terminal.answer("Type yes:", "Enter", text="y")
         assert terminal.exit_code() == 1
         assert "nothing was changed" in terminal.screen
+        assert "Not recommended: the rule line comes first" in terminal.screen
     assert not (project.folder / ".claude").exists()
 
 

@@ -159,7 +159,7 @@ def apply(edge: Edge, proposal: str, local: bool) -> None:
     from harness_tracing.improve import apply as applying
     from harness_tracing.improve.draft import with_diff
     from harness_tracing.improve.proposal import to_json
-    from harness_tracing.improve.text import shown
+    from harness_tracing.improve.text import question, shown
 
     _refuse_agents(edge, "apply")
     with _store(edge) as store:
@@ -173,7 +173,7 @@ def apply(edge: Edge, proposal: str, local: bool) -> None:
             return
         for line in shown(with_diff(found), diff):
             click.echo(line)
-        _typed_yes(f"Write this into {found.folder}?")
+        _typed_yes(question(found))
         done = applying.apply_proposal(found, edge.home, edge.now_ns(), local=local, shown=planned)
         store.proposals.put(done.proposal_id, to_json(done), done.state, edge.now_ns())
     for each in planned:

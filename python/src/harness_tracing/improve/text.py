@@ -80,6 +80,14 @@ def price(proposal: Proposal) -> Iterator[str]:
         yield f"note: {first_line(proposal.note)}"
 
 
+def question(proposal: Proposal) -> str:
+    """What a person is asked: with what speaks against it, since the diff may be long."""
+    against = ""
+    if not proposal.recommended:
+        against = f"Not recommended: {first_line(proposal.why_not).rstrip('.')}. "
+    return f"{against}Write this into {proposal.folder}?"
+
+
 def replayed(replay: Replay) -> str:
     """A replay in words."""
     if not replay.would_block:
