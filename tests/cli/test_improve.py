@@ -119,6 +119,15 @@ def test_anything_but_yes_changes_nothing(run: CommandLine, project: Project) ->
     assert not (project.folder / ".claude").exists()
 
 
+def test_what_is_dismissed_is_not_suggested_again(run: CommandLine, project: Project) -> None:
+    key = _ids(run)["rules_line"]
+    with _terminal(run, project, "dismiss", key) as terminal:
+        assert terminal.exit_code() == 0
+    assert "rules_line" not in _ids(run)
+    assert key not in run("improve", "list").out
+    assert key in run("improve", "list", "--all").out
+
+
 @pytest.mark.parametrize("command", ["apply", "revert", "dismiss"])
 @pytest.mark.parametrize("name", ["CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "HARNESS_UNTRACED"])
 def test_an_agents_session_decides_nothing(
