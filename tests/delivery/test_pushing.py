@@ -294,6 +294,10 @@ def test_refused_credentials_hold_up_verdicts_and_no_span(
     with pusher(home) as pushing:
         assert pushing.push().lasting
     assert phoenix.pushes == 1
+    assert "1 annotation waiting (does not accept" in home.harness("status").stdout
+    assert "1 annotation waiting: does not accept" in home.harness("doctor").stdout
+    (row,) = json.loads(home.harness("outbox", "list", "--json").stdout)
+    assert row["waiting_annotations"] == 1 and row["state"] == "ok"
     store_turn(home, destination_of(home).target, turn=replace(TURN, turn_id="p-2", number=2))
     home.flush()
     assert home.queue().waiting == 0 and not home.queue().account.failures

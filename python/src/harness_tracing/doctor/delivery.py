@@ -99,7 +99,7 @@ def _problems_of_annotations(row: Delivery) -> Iterator[Finding]:
         yield Finding(
             _subject(row),
             False,
-            f"{plural(row.annotations_waiting, 'annotation')} wait: {row.annotations_reason}",
+            f"{plural(row.annotations_waiting, 'annotation')} waiting: {row.annotations_reason}",
             "give the key the right to write annotations; it is tried again by itself with others,"
             " or at once with `harness outbox retry`"
             if row.annotations_paused

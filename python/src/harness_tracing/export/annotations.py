@@ -10,8 +10,8 @@ Facts of Phoenix (arize-phoenix 20.26.1, each tried out on the real server):
   later one of two in a list wins. The id stays.
 - Label, score and explanation may each be null, as may all of them.
 - 422 (a kind that it does not know) and 400 (the name `note`, which is taken) refuse the whole
-  list. Unknown fields are passed over. A lone surrogate is a 500; NUL is kept on SQLite, and is
-  not on PostgreSQL.
+  list. Unknown fields are passed over. A lone surrogate is a 500, as is NUL on
+  PostgreSQL; SQLite keeps it.
 - A body that is compressed is a 400. 5 MB in one explanation were taken. A hundred took 0.4 s.
 - With authentication on, a wrong key is a 401. An unknown path that begins alike is a 405.
 """
