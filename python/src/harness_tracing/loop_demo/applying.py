@@ -13,7 +13,7 @@ from harness_tracing.improve import apply as applying
 from harness_tracing.improve.draft import with_diff
 from harness_tracing.improve.proposal import to_json
 from harness_tracing.improve.suggest import stored
-from harness_tracing.improve.text import shown
+from harness_tracing.improve.text import question, shown
 from harness_tracing.loop_demo import transcript
 from harness_tracing.loop_demo.stage import DemoError, Stage
 from harness_tracing.store import Store
@@ -31,7 +31,7 @@ def apply(stage: Stage, proposal_id: str, say: transcript.Say) -> bool:
         planned = applying.plan(proposal)
         told = "\n".join(shown(with_diff(proposal), applying.preview(planned)))
         transcript.output(say, transcript.shortened(told))
-        say(f"Write this into {proposal.folder}? Type yes: yes")
+        say(f"{question(proposal)} Type yes: yes")
         now_ns = time.time_ns()
         done = applying.apply_proposal(proposal, stage.home, now_ns, shown=planned)
         store.proposals.put(done.proposal_id, to_json(done), done.state, now_ns)
