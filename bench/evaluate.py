@@ -26,7 +26,7 @@ from harness_tracing.store import SessionChange, Store, TurnWrite
 from tests.recorded import play, recordings
 
 SESSIONS, QUICK_SESSIONS = 200, 40
-TURNS_PER_SESSION, TOOLS_PER_TURN = 10, 5
+TURNS_PER_SESSION, TOOLS_PER_TURN, NAMES_PER_SESSION = 10, 5, 3
 ROUNDS, FEWER = 7, 4
 WANTED_PER_S = 10_000
 BEGIN = "<!-- measured: begin (python -m bench.evaluate) -->"
@@ -37,8 +37,8 @@ _NAMES = (
     "order price discount shipping total report parse retry cache token session hook export "
     "filter schema review module worker client server config"
 ).split()
-# Command lines as agents write them. Names differ from turn to turn; the last three need the
-# grammar of the shell, the others are words, quotes and operators.
+# Command lines as agents write them. A session is about a few of the names; the last three lines
+# need the grammar of the shell, the others are words, quotes and operators.
 _LINES = (
     "make check",
     "git status --short",
@@ -92,13 +92,15 @@ class Judging:
 def sessions(count: int, seed: int) -> list[list[Turn]]:
     """Sessions of Claude Code, the same ones for the same seed."""
     chance = random.Random(seed)
-    return [
-        [_turn(f"{seed}-{number}", at, chance) for at in range(TURNS_PER_SESSION)]
-        for number in range(count)
-    ]
+    made = []
+    for number in range(count):
+        about = chance.sample(_NAMES, NAMES_PER_SESSION)
+        turns = range(TURNS_PER_SESSION)
+        made.append([_turn(f"{seed}-{number}", at, about, chance) for at in turns])
+    return made
 
 
-def _turn(session_id: str, at: int, chance: random.Random) -> Turn:
+def _turn(session_id: str, at: int, about: Sequence[str], chance: random.Random) -> Turn:
     begins = 1_790_000_000 * _SECOND_NS + at * 600 * _SECOND_NS
     steps: list[Step] = []
     for number in range(TOOLS_PER_TURN):
@@ -110,7 +112,7 @@ def _turn(session_id: str, at: int, chance: random.Random) -> Turn:
                 f"c{number}", "claude-opus-4-5", starts, starts + 9 * _SECOND_NS, usage, (), said
             )
         )
-        call = _call(chance)
+        call = _call(about, chance)
         steps.append(
             replace(
                 call,
@@ -136,14 +138,13 @@ def _turn(session_id: str, at: int, chance: random.Random) -> Turn:
     )
 
 
-def _call(chance: random.Random) -> ToolCall:
+def _call(about: Sequence[str], chance: random.Random) -> ToolCall:
     """Two of five run commands, the others read, change or search files."""
     kind = chance.choice(("Bash", "Bash", "Read", "Edit", "Grep"))
-    path = f"{FOLDER}/{chance.choice(('src', 'tests'))}/{chance.choice(_NAMES)}.py"
+    path = f"{FOLDER}/{chance.choice(('src', 'tests'))}/{chance.choice(about)}.py"
     if kind == "Bash":
-        line = chance.choice(_LINES).format(
-            chance.choice(_NAMES), chance.choice(_NAMES), n=chance.randrange(10, 300)
-        )
+        names, n = (chance.choice(about), chance.choice(about)), chance.choice((5, 20, 50, 120))
+        line = chance.choice(_LINES).format(*names, n=n)
         status = "error" if chance.random() < 0.1 else "ok"
         output = _text(chance, chance.choice((60, 400, 2_500)))
         return ToolCall("", kind, None, None, status, input={"command": line}, output=output)  # type: ignore[arg-type]

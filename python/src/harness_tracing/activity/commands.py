@@ -90,8 +90,6 @@ def folder_after(call: ToolCall, folder: Optional[str]) -> Optional[str]:
 
 def of_cell(call: ToolCall, folder: Optional[str] = None) -> list[Command]:
     """Commands named in a cell whose own tool calls were not recorded."""
-    if not isinstance(call.input, str):
-        return []
     found = _Found(call, "")
     for text in tools.cell_commands(call) if call.status != "denied" else ():
         found.take(ended(shell.parsed(text), None), _NO_OPTIONS, folder)

@@ -18,7 +18,6 @@ _ONLY_WORDS = re.compile(rf"{_PLAIN}+(?: (?!=){_PLAIN}+)*")
 _OPERATOR = r"&&|\|\|(?!\|)|\|(?![|&])|;(?!;)"
 _REDIRECTION = rf"\d?>&\d(?!\w)|[12&]?>>?[ \t]*({_WORD})"
 _TOKEN = re.compile(rf"([ \t]*)(?:({_OPERATOR})|({_REDIRECTION})|({_WORD}))")
-_IS_OPERATOR, _GOES_TO, _IS_WORD = 2, 4, 5
 _NAME = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
 _PIECE = re.compile(r"'([^']*)'|\"([^\"]*)\"|[^'\"]+")
 _WORDS_OF_THE_LANGUAGE = frozenset(
@@ -76,29 +75,27 @@ def _command(text: str, place: int) -> Optional[tuple[Simple, str, int]]:
     redirected = False
     operator = ""
     for token in _TOKEN.finditer(text, place):
-        kind = token.lastindex
-        if token.start() != place:
+        first, last = token.span()
+        if first != place:
             break
-        place = token.end()
-        if kind == _IS_WORD:
-            word = token[_IS_WORD]
+        place = last
+        blanks, operator, _, to, word = token.groups("")
+        if word:
             if redirected or word == "-":
                 return None
             if not words:
                 if not _is_plain_name(word):
                     return None
-                begin = token.start(_IS_WORD)
-            words.append(_unquoted(word))
-            behind = place
-        elif kind == _IS_OPERATOR:
-            operator = token[_IS_OPERATOR]
+                begin = last - len(word)
+            words.append(_unquoted(word) if "'" in word or '"' in word else word)
+            behind = last
+        elif operator:
             break
+        elif not blanks:
+            return None
         else:
-            if not token[1]:
-                return None
             redirected = True
-            to = token[_GOES_TO]
-            if to is not None:
+            if to:
                 writes.append(_unquoted(to))
     if not words:
         return None

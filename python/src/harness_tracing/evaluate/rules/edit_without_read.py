@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from functools import lru_cache
+from operator import itemgetter
 from typing import Optional
 
 from harness_tracing.activity import Edit
@@ -30,6 +31,7 @@ ABOUT = About(
     ),
 )
 _Thread = Optional[str]
+_SEARCHERS = {"grep", "rg", "ag", "awk", "sed"}
 _NAMED = re.compile(r"(?:^|\s)@([\w./~-]*\w)")
 
 
@@ -99,18 +101,18 @@ class EditWithoutRead:
 
     def _in_order(self, seen: Seen) -> list[Edit | tuple[Optional[str], _Thread]]:
         """Edits, (path, thread) of what was read, (None, thread) of compactions, in their order."""
-        happened: list[tuple[float, int, Edit | tuple[Optional[str], _Thread]]] = []
-        begun = {call.tool_use_id: call.started_at_ns for call in seen.calls}
-
-        def at(call: ToolCall) -> tuple[float, int]:
-            place = seen.place[call.tool_use_id]
-            return float(begun[call.tool_use_id] or seen.turn.started_at_ns), place
-
-        for path, call in (*seen.reads, *searched(seen)):
-            happened.append((*at(call), (path, call.agent_id)))
-        happened += [(*at(edit.tool), edit) for edit in seen.edits if edit.by is None]
-        happened += [(float(each.at_ns), -1, (None, each.agent_id)) for each in seen.compactions]
-        happened.sort(key=lambda each: (each[0], each[1]))
+        place, begun_ns = seen.place, seen.turn.started_at_ns
+        happened: list[tuple[int, int, Edit | tuple[Optional[str], _Thread]]] = [
+            (call.started_at_ns or begun_ns, place[call.tool_use_id], (path, call.agent_id))
+            for path, call in (*seen.reads, *searched(seen))
+        ]
+        happened += [
+            (edit.tool.started_at_ns or begun_ns, place[edit.tool.tool_use_id], edit)
+            for edit in seen.edits
+            if edit.by is None
+        ]
+        happened += [(each.at_ns, -1, (None, each.agent_id)) for each in seen.compactions]
+        happened.sort(key=itemgetter(0, 1))
         return [each[2] for each in happened]
 
     def _edit(self, edit: Edit, folder: Optional[str]) -> Optional[str]:
@@ -142,12 +144,12 @@ def searched(seen: Seen) -> list[tuple[str, ToolCall]]:
     """The single files whose lines a search printed, with the call."""
     found = []
     for call in seen.calls:
-        asked = call.input if isinstance(call.input, dict) else {}
-        path = asked.get("path")
-        if kind_of(call) == "search" and call.status == "ok" and isinstance(path, str):
-            found.append((path, call))
+        if kind_of(call) == "search" and call.status == "ok" and isinstance(call.input, dict):
+            path = call.input.get("path")
+            if isinstance(path, str):
+                found.append((path, call))
     for command in seen.commands:
-        if command.name in ("grep", "rg", "ag", "awk", "sed") and command.outcome == "passed":
+        if command.name in _SEARCHERS and command.outcome == "passed":
             named = [word for word in command.words[2:] if "." in word and word[:1] != "-"]
             found += [(posixpath.join(command.folder or "", word), command.tool) for word in named]
     return found
