@@ -233,6 +233,9 @@ def test_results_and_what_they_settle_are_written_together(tmp_path: Path) -> No
         assert len(take(store)) == 1
 
         good = Annotation("", "checks", "CODE", score=1.0)
+        with pytest.raises(StoreError):  # what cannot be counted fails after the result
+            settle(store, *items, annotations=(good,), run_id=run.run_id, judged=object())
+        assert (store.annotations(AGENT, "s-1"), len(take(store))) == ([], 1)
         settle(store, *items, annotations=(good,), run_id=run.run_id, judged=1, spent_usd=0.5)
         after = store.evaluations.run(run.run_id)
         assert take(store) == []
