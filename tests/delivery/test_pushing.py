@@ -221,6 +221,11 @@ def test_a_destination_may_be_kept_from_verdicts(
     assert home.flush() == worker.FlushResult()
     assert phoenix.spans and phoenix.pushes == 0
 
+    home.home.config.write_text("destinations:\n  phoenix:\n    annotations: true\n")
+    annotate(home, verdict("later"))
+    home.flush()
+    assert set(phoenix.labels()) == {"later"}
+
 
 def test_a_dry_run_pushes_nothing(home: Home, stub: OtlpHttpStub, phoenix: Phoenix) -> None:
     sent(home, verdict())

@@ -202,12 +202,16 @@ class Pushes:
         ).fetchone()
         return known is not None and known[0] not in (due.noted_ns, due.version_ns)
 
-    def settle_pushed(self) -> int:
-        """Leave those alone from now on that are wherever they can be; how many those were."""
+    def settle_pushed(self, without: Optional[tuple[str, str, str]] = None) -> int:
+        """Leave those alone from now on that are wherever they can be; how many those were.
+
+        Nothing goes to the backend `without`.
+        """
         with explained(self._path):
             if not self.any_open():
                 return 0
             wanted, closed = self._wanted(), "unpushed = 1"
+            wanted = {key: each for key, each in wanted.items() if each.account != without}
             if wanted:
                 closed += (
                     " AND annotation_key NOT IN (SELECT a.annotation_key FROM"

@@ -79,9 +79,10 @@ class Pusher:
         """
         if not self._pushes.any_open():
             return Pushed()
-        account = self._account() if self._takes else None
-        if account is None:
-            self._pushes.settle_pushed()
+        account = self._account()
+        if account is None or not self._takes:
+            # What was said while none is wanted there does not follow later, either.
+            self._pushes.settle_pushed(without=account.name if account else None)
             return Pushed()
         now_ns = self._now()
         hold = self._pushes.hold(account)

@@ -98,8 +98,13 @@ def outbox_is_due(home: Home, env: Mapping[str, str]) -> bool:
         for account in store.outbox.accounts("sent"):
             if store.outbox.unverified(account, now_ns - READ_BACK_NS) is not None:
                 due.add(account.name)
-        due |= _pushes_due(store, now_ns)
-        return any(each.target.account in due for each in destinations(home, env)) if due else False
+        pushes = _pushes_due(store, now_ns)
+        if not due and not pushes:
+            return False
+        return any(
+            each.target.account in due or (each.annotations and each.target.account in pushes)
+            for each in destinations(home, env)
+        )
     return False
 
 
