@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,16 +94,29 @@ class Recorded:
         return Subject.of_session([each.turn for each in self.turns], shared)
 
 
-def recorded(store: Store, agent: str, session_id: str, table: PriceTable) -> Optional[Recorded]:
-    """The session of that id as it is stored now; None when it is not (any more)."""
+def recorded(
+    store: Store,
+    agent: str,
+    session_id: str,
+    table: PriceTable,
+    only: Optional[Collection[str]] = None,
+) -> Optional[Recorded]:
+    """The session of that id as it is stored now; None when it is not (any more).
+
+    `only` are the ids of turns that are enough; rules need all of them.
+    """
     row = store.session(session_id, agent)
     if row is None or row.session_id != session_id:
         return None
     annotations = tuple(store.annotations(agent, session_id))
     said = by_span(annotations)
-    rows = store.turn_rows(agent, session_id)
+    if only is None:
+        rows = store.turn_rows(agent, session_id)
+    else:
+        found = (store.turn_row(agent, session_id, turn_id) for turn_id in only)
+        rows = [each for each in found if each is not None]
     turns = tuple(RecordedTurn(each.turn, row.session, said, table) for each in rows if each.final)
-    return Recorded(row.session, turns, annotations, is_open=len(turns) < len(rows))
+    return Recorded(row.session, turns, annotations, row.open)
 
 
 def is_sampled(identity: str, rate: float) -> bool:

@@ -8,7 +8,7 @@ judge's answer that was not stored yet comes from its cache.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Callable, Optional
@@ -194,8 +194,10 @@ class Runner:
         return True
 
     def _judge_session(self, work: TaskWork, name: SessionName, items: Sequence[TaskItem]) -> None:
+        ids = [item.turn_id for item in items if item.turn_id is not None]
         try:
-            session = self._recorded(name)
+            # A judge is asked about a turn alone, however long its session is.
+            session = self._recorded(name, None if work.needs_whole_session else ids)
             turns = {each.turn.turn_id: each for each in session.turns} if session else {}
             ready = []
             for item in items:
@@ -214,9 +216,11 @@ class Runner:
                 PutOff(item, why, self._clock() + backoff_ns(item.attempts)) for item in items
             )
 
-    def _recorded(self, name: SessionName) -> Optional[Recorded]:
+    def _recorded(
+        self, name: SessionName, only: Optional[Collection[str]] = None
+    ) -> Optional[Recorded]:
         try:
-            return recorded(self._store, *name, self._means.judges.table)
+            return recorded(self._store, *name, self._means.judges.table, only)
         except StoreError as error:
             raise _UnreadableError(str(error)) from error
 

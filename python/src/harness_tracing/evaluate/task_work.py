@@ -101,6 +101,7 @@ class TaskWork:
         self.choice = Choice(wanted, task.shape, task.sampling_rate)
         self.is_code = task.task_type == "code_evaluation"
         self.judges_sessions = any(granularity_of(e) == "session" for e in self.evaluators)
+        self.needs_whole_session = self.is_code or self.judges_sessions
 
     def new_pieces(
         self, session: Recorded, turns: Sequence[RecordedTurn], room: Optional[int] = None
