@@ -21,7 +21,16 @@ from harness_tracing.follow import CHUNK_BYTES
 from harness_tracing.import_pool import import_all
 from harness_tracing.importer import Imported, Importer, find
 from harness_tracing.locks import FileLock
-from harness_tracing.model import IMPORTED, ModelCall, Session, Step, Subagent, ToolCall, Turn, step_id
+from harness_tracing.model import (
+    IMPORTED,
+    ModelCall,
+    Session,
+    Step,
+    Subagent,
+    ToolCall,
+    Turn,
+    step_id,
+)
 from harness_tracing.paths import Home
 from harness_tracing.store import SessionChange, Store, TurnWrite
 from tests.worker.conftest import Undisturbed

@@ -102,13 +102,16 @@ class Place:
         with contextlib.closing(sqlite3.connect(self.home.store)) as connection, connection:
             connection.execute("UPDATE tasks SET created_at_ns = ?", (at_ns,))
 
-    def runner(self) -> Runner:
-        """What works on tasks here."""
+    def means(self) -> Means:
+        """What tasks are worked on with here."""
         judges = Judges(self.home.config, self.env, self.home.judge_cache, sleep=lambda _: None)
         catalogue = Catalogue(self.store, own_rules_of(self.home))
-        means = Means(self.store, catalogue, judges, lambda: self.now_ns)
+        return Means(self.store, catalogue, judges, lambda: self.now_ns)
+
+    def runner(self) -> Runner:
+        """Who works on them."""
         names = [name for name, value in self.env.items() if value]
-        return Runner(means, logging.getLogger("harness_tracing.test"), names)
+        return Runner(self.means(), logging.getLogger("harness_tracing.test"), names)
 
     def backfill(self, task: Task, **scope: Any) -> Run:
         """One run over what is there."""

@@ -187,11 +187,11 @@ def test_a_rule_of_the_users_own_judges_and_what_goes_wrong_in_it_is_its_result(
 def test_results_of_rules_are_brought_up_to_date_without_a_task(place: Place) -> None:
     place.session("s", GOOD, BAD)
     place.session("t", BAD)
-    runner_catalogue = place.runner()._means.catalogue
+    catalogue = place.means().catalogue
     chosen = [each for each in built_in() if each.name == "verified_before_done"]
     sessions = [(AGENT, "s"), (AGENT, "t"), (AGENT, "gone")]
-    first = run_rules(place.store, runner_catalogue, chosen, sessions, NOON_NS)
-    again = run_rules(place.store, runner_catalogue, chosen, sessions, NOON_NS)
+    first = run_rules(place.store, catalogue, chosen, sessions, NOON_NS)
+    again = run_rules(place.store, catalogue, chosen, sessions, NOON_NS)
     assert ((first.judged, first.skipped), (again.judged, again.skipped)) == ((3, 0), (0, 3))
 
 
