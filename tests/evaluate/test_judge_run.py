@@ -155,7 +155,20 @@ def test_an_error_is_kept_as_one_without_a_label() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["correct", "[]", "{}", '{"a": 1}', '{"a": 1, "b": "2"}', '{"a": true, "b": 0}']
+    "text",
+    [
+        "correct",
+        "[]",
+        "{}",
+        '{"a": 1}',
+        '{"a": 1, "b": "2"}',
+        '{"a": true, "b": 0}',
+        '{"a": 1e999, "b": 0}',
+        '{"a": NaN, "b": 0}',
+        '{"a": 1, "b": 0, "a": 0}',
+        '{"a ": 1, "b": 0}',
+        '{"a\\u001b[31m": 1, "b": 0}',
+    ],
 )
 def test_choices_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(ChoicesError, match='"correct": 1'):
