@@ -6,6 +6,8 @@ import re
 from typing import Optional
 
 from harness_tracing.activity import Command
+from harness_tracing.activity.runners import check_of
+from harness_tracing.activity.words import unwrapped
 from harness_tracing.evaluate.finding import About, Judgement
 from harness_tracing.evaluate.seen import Seen
 from harness_tracing.model import ToolCall
@@ -28,19 +30,24 @@ ABOUT = About(
 _WHAT = (
     r"(?:(?:unit|integration|all|the|these|those|new|existing|every|full|whole)\s+)*"
     r"(?:tests?|test suite|suite|specs?|checks?|lint(?:er|ing)?|type ?check(?:s|er|ing)?|"
-    r"build|ci|pipeline|`[^`\n]{1,80}`)"
+    r"build|ci|pipeline|(?P<quoted>`[^`\n]{1,80}`))"
+)
+# What passes something on, or passes along, says nothing of a check.
+_NO_OBJECT = (
+    r"(?!\s+(?:an?|the|its?|them|this|that|these|those|along|through|down|over|on\s+the|"
+    r"arguments?|values?|validation|review|\w+\s+(?:to|into|through|along))\b|\s+`)"
 )
 _PASSES = (
     r"(?:(?:still|now|all|also|both|each|successfully|cleanly)\s+)*"
-    r"(?:pass(?:es|ed|ing)?\b|succeed(?:s|ed)?\b|(?:is|are|was|were|comes? back|came back)\s+"
+    rf"(?:pass(?:es|ed|ing)?\b{_NO_OBJECT}|succeed(?:s|ed)?\b|"
+    r"(?:is|are|was|were|comes? back|came back)\s+"
     r"(?:(?:still|now|all|both)\s+)*(?:green|passing|clean|successful|ok)\b)"
 )
-_CLAIM = re.compile(
-    rf"\b{_WHAT}\s+(?:\w+\s+)?{_PASSES}|`[^`\n]{{1,80}}`\s+{_PASSES}", re.IGNORECASE
-)
+_CLAIM = re.compile(rf"(?:\b|(?=`)){_WHAT}\s+(?:\w+\s+)?{_PASSES}", re.IGNORECASE)
 _COUNTED = re.compile(
-    r"\b\d+(?:/\d+)?\s+(?:tests?|specs?|checks?)\s+(?:all\s+)?pass", re.IGNORECASE
+    r"\b\d+(?:/\d+)?\s+(?:(?:tests?|specs?|checks?)\s+(?:all\s+)?pass|passed\b)", re.IGNORECASE
 )
+_NONE_FAILED = re.compile(r"\b(?:0|no|zero)\s+(?:tests?\s+)?(?:fail\w*|errors?)", re.IGNORECASE)
 # What takes a claim back within its sentence: wishes, plans, conditions, denials, history.
 _NO_CLAIM = re.compile(
     r"\b(?:not|n[o']t|never|none|no longer|neither|should|would|could|might|may|will|must|can|"
@@ -137,10 +144,18 @@ def claim_in(answer: str) -> Optional[str]:
         if in_code or not _tells(plain) or _QUOTED.match(line):
             continue
         for sentence in _SENTENCE.split(line):
-            said = _CLAIM.search(sentence) or _COUNTED.search(sentence)
-            if said and not _NO_CLAIM.search(sentence):
+            plain_words = _NONE_FAILED.sub("", sentence)
+            if _says(plain_words) and not _NO_CLAIM.search(plain_words):
                 return sentence.strip()[:200]
     return None
+
+
+def _says(sentence: str) -> bool:
+    for found in _CLAIM.finditer(sentence):
+        quoted = found["quoted"]
+        if quoted is None or check_of(unwrapped(tuple(quoted.strip("`").split()))) is not None:
+            return True
+    return _COUNTED.search(sentence) is not None
 
 
 def _tells(folded: str) -> bool:

@@ -32,29 +32,66 @@ _CONFIG = re.compile(
     r"\.pre-commit-config\.yaml|lefthook\.ya?ml|\.golangci\.ya?ml|clippy\.toml|\.gitlab-ci\.yml|"
     r"Jenkinsfile|codecov\.ya?ml|\.codecov\.ya?ml)$|(?:^|/)\.(?:github/workflows|husky|circleci)/"
 )
-_MILDER = (
-    (re.compile(r"\|\|\s*(?:true|:|exit 0)(?:\s|$)"), "failures are ignored (`|| true`)"),
-    (re.compile(r"continue-on-error:\s*true|allow_failure:\s*true"), "failures are allowed in CI"),
-    (re.compile(r"^\t-\s*\S"), "a failing step of a make target is ignored (`-`)"),
+_CHECK = (
+    r"(?:\b(?:ruff|flake8|pylint|mypy|pyright|eslint|tsc|pytest|jest|vitest|golangci-lint|"
+    r"shellcheck|pre-commit|tox|nox|cargo (?:test|clippy|check)|go (?:test|vet)|dotnet test|"
+    r"(?:mvn|gradle) \w*(?:test|verify|check)|(?:npm|pnpm|yarn|bun) (?:run )?[\w:-]*(?:test|lint|"
+    r"check|types?)|(?:make|just|task|poe) (?:check|test|lint|verify))\b|"
+    r"[\w./-]*(?:check|test|lint|verify)[\w-]*\.(?:sh|py|js)\b)"
+)
+_STEP = re.compile(_CHECK)
+_LINTERS_OF_SCRIPTS = re.compile(r"eslint|biome|stylelint|oxlint")
+# What lets more through, and in which files where it means something else in others.
+_MILDER: tuple[tuple[re.Pattern[str], str, Optional[re.Pattern[str]]], ...] = (
     (
-        re.compile(r"\b(?:extend-)?(?:ignore|exclude|select-ignore)s?\b\s*[:=]"),
-        "something is ignored",
+        re.compile(rf"{_CHECK}.*\|\|\s*(?:true\b|:(?!\S)|exit 0\b)"),
+        "failures are ignored (`|| true`)",
+        None,
     ),
-    (re.compile(r"per-file-ignores|ignorePatterns|testPathIgnorePatterns"), "files are ignored"),
+    (
+        re.compile(r"continue-on-error:\s*true|allow_failure:\s*true"),
+        "failures are allowed in CI",
+        None,
+    ),
+    (
+        re.compile(rf"^\t@?-@?\s*.*{_CHECK}"),
+        "a failing check of a make target is ignored (`-`)",
+        None,
+    ),
+    (
+        re.compile(r"(?<![\w-])(?:extend-)?(?:ignore|exclude|select-ignore)s?\b\s*[:=]"),
+        "something is ignored",
+        None,
+    ),
+    (
+        re.compile(r"per-file-ignores|ignorePatterns|testPathIgnorePatterns"),
+        "files are ignored",
+        None,
+    ),
     (
         re.compile(r"ignore_errors\s*=\s*true|ignore_missing_imports\s*=\s*true", re.I),
         "type errors are ignored",
+        None,
     ),
     (
-        re.compile(r"[\"']?strict[\"']?\s*[:=]\s*false|[\"']?no[A-Z]\w+[\"']?\s*:\s*false"),
+        re.compile(
+            r"[\"']?strict[\"']?\s*[:=]\s*false|"
+            r"[\"']?no(?:Implicit|Unused|Unchecked|Fallthrough|PropertyAccess)\w*[\"']?\s*:\s*false"
+        ),
         "strict checking is switched off",
+        None,
     ),
-    (re.compile(r":\s*[\[\"']*(?:off|[\"']?0[\"']?)[\"'\]]*\s*,?\s*$"), "a rule is switched off"),
+    (
+        re.compile(r":\s*[\[\"']*(?:off|0)[\"'\]]*\s*,?\s*$"),
+        "a rule is switched off",
+        _LINTERS_OF_SCRIPTS,
+    ),
     (
         re.compile(r"--exit-zero|--passWithNoTests|--no-fail\b|--max-warnings"),
         "a tool is told not to fail",
+        None,
     ),
-    (re.compile(r"if:\s*(?:false|\$\{\{\s*false)"), "a job of CI is switched off"),
+    (re.compile(r"if:\s*(?:false|\$\{\{\s*false)"), "a job of CI is switched off", None),
 )
 _LIMIT = re.compile(
     r"(fail[_-]under|branches|functions|lines|statements|threshold|target|max-complexity|"
@@ -62,11 +99,6 @@ _LIMIT = re.compile(
     re.IGNORECASE,
 )
 _LESS_IS_STRICTER = re.compile(r"max", re.IGNORECASE)
-_STEP = re.compile(
-    r"\b(?:ruff|flake8|pylint|mypy|pyright|eslint|tsc|pytest|jest|vitest|cargo (?:test|clippy)|"
-    r"go (?:test|vet)|golangci-lint|shellcheck|tox|nox|"
-    r"npm (?:run )?(?:test|lint)|make (?:check|test|lint))\b"
-)
 _HOOK_SKIPS = re.compile(
     r"(?:^|\s)(?:(HUSKY)=0|(HUSKY_SKIP_HOOKS)=(?:1|true)|(PRE_COMMIT_ALLOW_NO_CONFIG)=1)\b"
 )
@@ -145,23 +177,29 @@ def made_milder(edit: Edit) -> Optional[str]:
     if not edit.path or not is_config(edit.path) or edit.diff is None:
         return None
     lines = edit.diff.split("\n")
-    added = [line[1:] for line in lines if line.startswith("+") and not line.startswith("+++")]
-    removed = [line[1:] for line in lines if line.startswith("-") and not line.startswith("---")]
+    added, removed = _lines(lines, "+"), _lines(lines, "-")
     if edit.kind == "create" and not removed:
         return None  # a new configuration weakens nothing that was there
     name = posixpath.basename(edit.path)
-    for pattern, what in _MILDER:
+    for pattern, what, files in _MILDER:
+        if files is not None and not files.search(name):
+            continue
         new = [line for line in added if pattern.search(line)]
         if len(new) > sum(bool(pattern.search(line)) for line in removed):
             return f"{name}: {what}: {new[-1].strip()[:120]}"
     lowered = _lowered(removed, added)
     if lowered:
         return f"{name}: a limit was lowered: {lowered}"
-    gone = [line for line in removed if _STEP.search(line) and not line.lstrip().startswith("#")]
-    kept = sum(bool(_STEP.search(line)) and not line.lstrip().startswith("#") for line in added)
-    if len(gone) > kept:
+    gone = [line for line in removed if _STEP.search(line)]
+    if len(gone) > sum(bool(_STEP.search(line)) for line in added):
         return f"{name}: a check was taken out: {gone[0].strip()[:120]}"
     return None
+
+
+def _lines(diff: list[str], sign: str) -> list[str]:
+    """The lines with that sign, comments left out."""
+    lines = (line[1:] for line in diff if line.startswith(sign) and not line.startswith(sign * 3))
+    return [line for line in lines if not line.lstrip().startswith(("#", "//"))]
 
 
 def _lowered(removed: list[str], added: list[str]) -> Optional[str]:

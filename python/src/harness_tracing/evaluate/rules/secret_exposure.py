@@ -29,6 +29,9 @@ _SECRET_FILE = re.compile(
     r"\.aws/credentials|\.docker/config\.json|\.kube/config|service[-_]account[^/]*\.json)$"
 )
 
+# Keys that tests come with open nothing.
+_MADE_UP = re.compile(r"(?:^|/)(?:tests?|fixtures?|testdata|examples?|mocks?)/")
+
 
 class SecretExposure:
     """Judges a turn by the secrets that were taken out of it before it was stored.
@@ -48,7 +51,7 @@ class SecretExposure:
             if said:
                 return self.about.finding("exposed", said, seen.turn, (call,))
         for path, call in seen.reads:
-            if _SECRET_FILE.search(path):
+            if _SECRET_FILE.search(path) and not _MADE_UP.search(path):
                 text = f"{call.name} read {path}, which is a file for secrets"
                 return self.about.finding("exposed", text, seen.turn, (call,))
         if seen.hidden:
