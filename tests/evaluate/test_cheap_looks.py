@@ -18,8 +18,8 @@ ANSWERS = (
 ).split(" ")
 DIFFS = (
     "+ - assert ASSERT_EQ( expect( .should self.fail pytest.raises pytest.mark.skip xfail( it("
-    " it.skip( xit( describe( test( def test_a func TestA #[test] @Test #[ignore t.Skip( t.Errorf( t.Fatal("
-    " @Disabled @Ignore collect_ignore CHECK( require( EXPECT_EQ( unittest.expectedFailure"
+    " it.skip( xit( describe( test( def test_a func TestA #[test] @Test #[ignore t.Skip( t.Errorf("
+    " t.Fatal( @Disabled @Ignore collect_ignore CHECK( require( EXPECT_EQ( unittest.expectedFailure"
     " self.skipTest( parametrize .each @ParameterizedTest subTest rstest True == 1 or # //"
 ).split(" ")
 PATTERNS = ("_ASSERTS", "_TESTS", "_OFF", "_HOLLOW", "_TABLE")
