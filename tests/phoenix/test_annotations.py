@@ -38,7 +38,7 @@ HUMAN = {"label": None, "score": 0.5, "explanation": None}
 def sent(folder: Path, server: Phoenix, case: str) -> Iterator[Place]:
     """A home that has sent a recorded session to the project of the folder's name.
 
-    Each test takes another one: the server knows a span id once.
+    Each test takes one that no other test sends to the shared server, which knows a span id once.
     """
     project = {"ARIZE_PROJECT_NAME": folder.name}
     with flushing_place(folder / "home", server.url, "turns", **project) as place:
@@ -100,7 +100,7 @@ def told(annotation: Annotation) -> dict[str, Any]:
 def test_verdicts_of_all_kinds_are_there_as_they_were_written(
     tmp_path: Path, shared_phoenix: Phoenix
 ) -> None:
-    with sent(tmp_path, shared_phoenix, "tool_cycle") as place:
+    with sent(tmp_path, shared_phoenix, "webfetch") as place:
         session_id, root, tool = ids(place.home)
         of_root = [
             said("CODE", root, "a_verified", "ev_1", CODE),
@@ -130,13 +130,15 @@ def test_a_verdict_that_changed_is_replaced_also_after_a_restart(
         annotate(place, said("LLM", root, "correct", "ev_2", LLM))
         harness_of(place)("flush", "--wait")
 
-        shared_phoenix.kill()
         changed = said("LLM", root, "correct", "ev_2", CODE)
-        annotate(place, changed)
-        left = place.harness("flush", "--wait", "--timeout", "1")
+        shared_phoenix.kill()
+        try:
+            annotate(place, changed)
+            left = place.harness("flush", "--wait", "--timeout", "1")
+        finally:
+            shared_phoenix.start()
         assert (left.returncode, "1 annotations wait" in left.stderr) == (1, True), left.stderr
 
-        shared_phoenix.start()
         harness_of(place)("flush", "--wait")
         assert in_phoenix(shared_phoenix, tmp_path.name, "span", root) == [told(changed)]
 
@@ -192,7 +194,7 @@ with Store.open(home.store) as store:
 def test_killed_between_the_answer_and_the_note_it_is_there_once(
     tmp_path: Path, shared_phoenix: Phoenix
 ) -> None:
-    with sent(tmp_path, shared_phoenix, "thinking") as place:
+    with sent(tmp_path, shared_phoenix, "image") as place:
         _, root, _ = ids(place.home)
         mine = said("CODE", root, "verified", "ev_1", CODE)
         annotate(place, mine)
