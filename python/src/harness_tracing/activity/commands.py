@@ -45,6 +45,14 @@ class Command:
         """The program it runs, without its folder."""
         return self.words[0].rpartition("/")[2] if self.words else ""
 
+    @classmethod
+    def of(cls, end: Ended, tool: ToolCall, place: int, folder: Optional[str]) -> Command:
+        """A command of a script with how it ended."""
+        simple, known = end.command, end.command.known
+        words, check, writes = known.bare, known.check, simple.writes
+        how = (end.outcome, tool, place, end.why, False, folder)
+        return cls(words, known.line, *how, check, writes, simple.heredoc)
+
 
 def tool_calls(turn: Turn) -> list[ToolCall]:
     """The tool calls of a turn in order of start."""
@@ -108,35 +116,17 @@ class _Found:
     ) -> None:
         """Add what ended, and what shells among it were told to run."""
         for end, where in _followed(ends, folder):
-            simple = end.command
-            inner_options, text = simple.script
-            if text and depth < _DEEPEST:
+            known = end.command.known
+            if known.script and depth < _DEEPEST:
                 told = {"passed": True, "failed": False}.get(end.outcome)
-                options_there = options_in(inner_options, options)
-                inner = ended(shell.parsed(text), told, self.output, options_there)
+                options_there = options_in(known.options, options)
+                inner = ended(shell.parsed(known.script), told, self.output, options_there)
                 if end.why is not None:
                     inner = [Ended(each.command, each.outcome, end.why) for each in inner]
                 self.take(inner, options, where, depth + 1)
-            elif simple.bare or simple.writes:
-                self._add(end, where)
-
-    def _add(self, end: Ended, folder: Optional[str]) -> None:
-        simple = end.command
-        self.commands.append(
-            Command(
-                simple.bare,
-                simple.line,
-                end.outcome,
-                self.call,
-                len(self.commands),
-                end.why,
-                False,
-                folder,
-                simple.check,
-                simple.writes,
-                simple.heredoc,
-            )
-        )
+            elif known.bare or end.command.writes:
+                place = len(self.commands)
+                self.commands.append(Command.of(end, self.call, place, where))
 
 
 def _followed(
@@ -150,7 +140,7 @@ def _followed(
             where = next(folders[end.within[:n]] for n in depths if end.within[:n] in folders)
         else:
             where = folders[()]
-        words = end.command.bare
+        words = end.command.known.bare
         if words[:1] == ("cd",) and len(words) > 1:
             where = folders[end.within] = _joined(where, words[1])
         if not outermost or not end.within:

@@ -14,6 +14,21 @@ from harness_tracing.activity.words import shell_script, unwrapped
 _OTHER_BLANKS = re.compile(r"[^\S ]")
 
 
+class Known(NamedTuple):
+    """What a simple command runs.
+
+    `bare` are its words without wrappers, `line` is its first line as written, `check` what it
+    checks. `options` and `script` are those of ``bash -lc '…'``, empty for anything else.
+    """
+
+    bare: tuple[str, ...]
+    name: str
+    line: str
+    check: Optional[Check]
+    options: tuple[str, ...]
+    script: str
+
+
 @dataclass(frozen=True)
 class Simple:
     """One simple command. `words` are without quotes, what the shell would expand stays as is.
@@ -29,27 +44,14 @@ class Simple:
     inner: tuple[Simple, ...] = ()
 
     @cached_property
-    def bare(self) -> tuple[str, ...]:
-        """The words without wrappers."""
-        return unwrapped(self.words)
-
-    @cached_property
-    def line(self) -> str:
-        """Its first line as written, blanks drawn together."""
+    def known(self) -> Known:
+        """What it runs, whatever became of it."""
+        bare = unwrapped(self.words)
         text = self.text
         if "  " in text or _OTHER_BLANKS.search(text):
-            return " ".join(text.split("\n", 1)[0].split())
-        return text.strip()
-
-    @cached_property
-    def check(self) -> Optional[Check]:
-        """What it checks."""
-        return check_of(self.bare)
-
-    @cached_property
-    def script(self) -> tuple[tuple[str, ...], str]:
-        """Options and script of ``bash -lc '…'``; an empty script when it is nothing like that."""
-        return shell_script(self.bare)
+            text = " ".join(text.split("\n", 1)[0].split())
+        name = bare[0].rpartition("/")[2] if bare else ""
+        return Known(bare, name, text.strip(), check_of(bare), *shell_script(bare))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Optional, Union
 
 from harness_tracing.model import ToolCall, Turn, span_id, step_id
@@ -63,12 +64,21 @@ class About:
         self, label: str, explanation: str, turn: Turn, calls: tuple[ToolCall, ...] = ()
     ) -> Finding:
         """A finding with the score of its label and the spans of `calls`; KeyError: no label."""
-        ids = tuple(dict.fromkeys([span_of(turn, call) for call in calls])) if calls else ()
-        return Finding(self.name, label, self.labels[label], explanation, ids)
+        score = self.labels[label]
+        if not calls:
+            return _without_evidence(self.name, label, score, explanation)
+        ids = tuple(dict.fromkeys([span_of(turn, call) for call in calls]))
+        return Finding(self.name, label, score, explanation, ids)
 
     def not_measurable(self, why: str) -> NotMeasurable:
         """Said instead of a finding where the record lacks what the rule needs."""
         return NotMeasurable(self.name, why)
+
+
+@lru_cache(maxsize=256)
+def _without_evidence(rule: str, label: str, score: float, explanation: str) -> Finding:
+    """Most turns pass, in the same words: one value serves them all."""
+    return Finding(rule, label, score, explanation)
 
 
 def span_of(turn: Turn, call: ToolCall) -> str:
