@@ -109,6 +109,30 @@ def test_a_person_at_a_terminal_applies_and_reverts(run: CommandLine, project: P
     assert run("improve", "show", key, "--json").json["state"] == "reverted"
 
 
+def test_what_was_there_before_stays_and_that_is_said(run: CommandLine, project: Project) -> None:
+    key = _ids(run)["rules_line"]
+    text = run("improve", "show", key, "--json").json["text"]
+    rules = project.folder / "CLAUDE.md"
+    rules.write_text(f"- {text}\n")
+    with _terminal(run, project, "apply", key) as terminal:
+        assert terminal.exit_code() == 0
+    with _terminal(run, project, "revert", key) as terminal:
+        terminal.answer("Type yes:", "Enter", text="yes")
+        assert terminal.exit_code() == 0
+        assert "it was there before. Take it out by hand" in terminal.screen
+    assert rules.read_text() == f"- {text}\n"
+
+
+def test_of_a_project_that_is_gone_it_is_shown_that_nothing_can_be_applied(
+    run: CommandLine, project: Project
+) -> None:
+    key = _ids(run)["rules_line"]
+    project.folder.rename(project.folder.with_name("moved"))
+    shown = run("improve", "show", key).out
+    assert "is gone" in shown
+    assert shown.endswith("It cannot be applied as things are.\n")
+
+
 def test_anything_but_yes_changes_nothing(run: CommandLine, project: Project) -> None:
     key = _ids(run)["stop_hook"]
     with _terminal(run, project, "apply", key) as terminal:

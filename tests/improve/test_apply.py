@@ -138,6 +138,8 @@ def test_with_local_the_hook_is_the_users_alone(project: Project) -> None:
     names = set(tree(project.folder))
     assert ".claude/settings.local.json" in names
     assert ".claude/settings.json" not in names
+    settings = project.folder / ".claude" / "settings.local.json"
+    assert settings in touched(done, project.home)
     revert_proposal(done, project.home)
     assert set(tree(project.folder)) == {"Makefile"}
     with pytest.raises(ImproveError, match="--local is for hooks"):

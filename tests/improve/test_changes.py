@@ -97,6 +97,25 @@ def test_a_line_that_was_rewritten_is_left_to_its_writer() -> None:
         changes.take_out(LINE, after, PATH)
 
 
+def test_what_somebody_took_out_already_is_out() -> None:
+    assert changes.take_out(LINE, b"# Mine\n\n- Be kind.\n", PATH) == b"# Mine\n\n- Be kind.\n"
+    for change in (HOOK, DENY):
+        assert changes.take_out(change, b'{"env": {"A": "1"}}', PATH) == b'{"env": {"A": "1"}}'
+    first, second = DENY.entries
+    one_left = changes.put(DENY, b"{}", PATH).replace(json.dumps(first).encode() + b", ", b"")
+    assert first.encode() not in one_left
+    assert second.encode() in one_left
+    assert changes.take_out(DENY, one_left, PATH) == b"{}"
+
+
+def test_a_hook_that_was_moved_or_rewritten_is_left_to_its_writer() -> None:
+    after = changes.put(HOOK, b"{}", PATH)
+    for edited in (after.replace(b"Stop", b"SubagentStop"), after.replace(b"exec", b"exec -a")):
+        assert edited != after
+        with pytest.raises(ImproveError, match="by hand"):
+            changes.take_out(HOOK, edited, PATH)
+
+
 JSONS = [
     "",
     "{}",

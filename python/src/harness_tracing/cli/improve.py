@@ -200,15 +200,17 @@ def revert(edge: Edge, proposal: str) -> None:
             raise ImproveError(
                 f"{found.proposal_id} is {found.state}, so there is nothing to revert"
             )
-        for change in found.changes:
-            click.echo(plain(f"{found.folder}/{change.path}"))
+        for path in applying.touched(found, edge.home):
+            click.echo(plain(str(path)))
         _typed_yes(f"Take {found.proposal_id} out of these files?")
         changed = applying.revert_proposal(found, edge.home)
         now_ns = edge.now_ns()
         _keep(store, replace(found, state="reverted", reverted_at_ns=now_ns), edge)
     for path in changed:
         talk(f"Reverted {found.proposal_id}: {path}")
-    if not changed:
+    if applying.is_in_place(found):
+        talk("The project's files hold it all the same: it was there before. Take it out by hand.")
+    elif not changed:
         talk("The files held nothing of it any more.")
 
 

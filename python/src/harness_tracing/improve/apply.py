@@ -138,6 +138,11 @@ def records_of(home: Home, proposal_id: str) -> Path:
     return home.improvements / proposal_id
 
 
+def touched(proposal: Proposal, home: Home) -> list[Path]:
+    """The files that it was written into and not yet taken out of."""
+    return [Path(record.path) for record in _records(records_of(home, proposal.proposal_id))]
+
+
 def is_in_place(proposal: Proposal) -> bool:
     """Whether its files hold it already, whoever put it there."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
@@ -40,7 +40,7 @@ def put(change: Change, content: Optional[bytes], path: Path) -> bytes:
 def take_out(change: Change, content: bytes, path: Path) -> Optional[bytes]:
     """The content without the change, None for a file that is nothing without it.
 
-    ImproveError where it cannot be found as it was put in: somebody changed it.
+    What somebody took out already is out. ImproveError where it was changed since.
     """
     if change.how == "file":
         if content != change.text.encode():
@@ -141,8 +141,12 @@ def _end_of_section(change: Change, text: str, newline: str) -> Optional[int]:
 def _without_line(change: Change, text: str, path: Path) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = text.split(newline)
-    if lines.count(change.text) != 1:
-        raise _by_hand(path, "the line that was added was changed, or is not there any more")
+    if lines.count(change.text) > 1:
+        raise _by_hand(path, "the line that was added stands there more than once")
+    if change.text not in lines:
+        if _is_like(change.text, lines):
+            raise _by_hand(path, "the line that was added was changed")
+        return text
     place = lines.index(change.text)
     first, last = place, place + 1
     if place > 1 and lines[place - 2 : place] == [change.heading, ""] and _ends(lines[last:]):
@@ -150,6 +154,11 @@ def _without_line(change: Change, text: str, path: Path) -> str:
         if first > 0 and lines[first - 1] == "":
             first -= 1
     return newline.join(lines[:first] + lines[last:])
+
+
+def _is_like(ours: str, others: Iterable[str]) -> bool:
+    """Whether one of them may be ours, changed."""
+    return bool(difflib.get_close_matches(ours, others, n=1))
 
 
 def _ends(rest: list[str]) -> bool:
@@ -195,14 +204,14 @@ def _without_entry(change: Change, text: str, path: Path) -> str:
     root = _scanned(text, path)
     if change.how == "hook":
         found = next(_handlers(root, change), None)
-        if found is None:
-            raise _by_hand(path, "the hook's command was changed, or is not there any more")
-        return _cut(text, *found)
+        if found is not None:
+            return _cut(text, *found)
+        if _is_like(change.text, _commands(root)):
+            raise _by_hand(path, "the hook was changed")
+        return text
     for entry in change.entries:
         above, item = _entry(_scanned(text, path), entry)
-        if item is None:
-            raise _by_hand(path, f"{entry!r} was changed, or is not there any more")
-        text = _cut(text, above, item)
+        text = text if item is None else _cut(text, above, item)
     return text
 
 
@@ -232,6 +241,16 @@ def _handlers(root: Node, change: Change) -> Iterator[tuple[list[Node], Node]]:
                     yield [root, hooks, event], group
                 else:
                     yield [root, hooks, event, group, inner], handler
+
+
+def _commands(root: Node) -> Iterator[str]:
+    """The command lines of all hooks, whatever their event."""
+    for event in json_text.children(root.member("hooks")):
+        for group in json_text.children(event):
+            for handler in json_text.children(group.member("hooks")):
+                command = handler.member("command")
+                if command is not None and isinstance(command.value, str):
+                    yield command.value
 
 
 def _denied(root: Node) -> list[Any]:

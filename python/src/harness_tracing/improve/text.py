@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness_tracing.improve.apply import is_in_place
 from harness_tracing.improve.proposal import Proposal, Replay
 from harness_tracing.improve.suggest import Once, Suggestions
 from harness_tracing.observe.text import duration, first_line, moment, money, plain, plural, tokens
@@ -67,7 +68,12 @@ def shown(proposal: Proposal, diff: str) -> Iterator[str]:
     if proposal.reverted_at_ns is not None:
         yield f"   taken back: {moment(proposal.reverted_at_ns)}"
     yield ""
-    yield plain(diff).rstrip("\n") if diff else "Everything is in the files already."
+    if diff:
+        yield plain(diff).rstrip("\n")
+    elif is_in_place(proposal):
+        yield "Everything is in the files already."
+    else:
+        yield "It cannot be applied as things are."
 
 
 def price(proposal: Proposal) -> Iterator[str]:
