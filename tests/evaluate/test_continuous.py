@@ -19,7 +19,7 @@ from harness_tracing.model import IMPORTED, Session
 from harness_tracing.paths import Home
 from harness_tracing.store import SessionChange, TurnWrite
 from harness_tracing.store.task_queue import LONGEST_BACKOFF_NS
-from harness_tracing.worker.evaluating import Evaluating, start_if_due
+from harness_tracing.worker.evaluating import Evaluating, is_due, start_if_due
 from harness_tracing.worker.settings import without_projects
 from tests.evaluate.judges import GOOD as CORRECT
 from tests.evaluate.judges import Api, Says, openai_body
@@ -478,3 +478,9 @@ def test_a_child_gets_nothing_that_a_project_put_into_the_environment(
     assert KEY not in left and "PATH" not in left and left["HOME"] == env["HOME"]
     own = {**env, KEY: "sk-of-the-user"}
     assert without_projects(place.home, own)[KEY] == "sk-of-the-user"
+
+    task = place.judged_by(**RULES)
+    place.session("s", GOOD)
+    place.store.evaluations.queue.hold(task.task_id, "no key", place.now_ns, KEY)
+    assert not start_if_due(place.home, env)
+    assert is_due(place.home, place.store, own)

@@ -244,7 +244,7 @@ def trigger_run(edge: Edge, /, name: str, wait: bool, as_json: bool, **asked: An
     """
     from harness_tracing.cli import task_text as text
     from harness_tracing.evaluate.definitions import Scope
-    from harness_tracing.worker.evaluating import start_child
+    from harness_tracing.worker.evaluating import start_child, start_if_due
 
     scope = Scope(**asked)
     if None not in (scope.since_ns, scope.until_ns) and (scope.since_ns or 0) >= (
@@ -258,6 +258,7 @@ def trigger_run(edge: Edge, /, name: str, wait: bool, as_json: bool, **asked: An
         run = store.evaluations.start_run(task.task_id, "backfill", scope, edge.now_ns())
         if wait:
             run = _wait_for(edge, store, run)
+            start_if_due(edge.home, edge.environ)  # what came while we kept others from working
         else:
             start_child(edge.home, edge.environ)
             talk(f"It runs in the background; `harness tasks runs {task.name}` shows what comes.")

@@ -25,7 +25,7 @@ LOOK_S = 60.0
 """How often it is looked whether something has become due by itself."""
 AGAIN_S = 5.0
 """How soon after a child another one is started, and twice as long each time it was in vain."""
-LONGEST_S = 600.0
+LONGEST_S = 60.0
 
 
 def command(home: Home) -> list[str]:
@@ -42,11 +42,24 @@ def start_child(home: Home, env: Mapping[str, str]) -> Optional[subprocess.Popen
 def start_if_due(home: Home, env: Mapping[str, str]) -> bool:
     """The same if there is something to judge; whether there is."""
     with suppress(NoStoreError), Store.open(home.store, readonly=True) as store:
-        if is_due(store, env):
+        if is_due(home, store, env):
             if _is_free(FileLock(home.evaluate_lock)):
                 start_child(home, env)
             return True
     return False
+
+
+def is_due(home: Home, store: Store, env: Mapping[str, str]) -> bool:
+    """Whether a child of this process would have something to judge."""
+    queue, now_ns = store.evaluations.queue, time.time_ns()
+    # Mostly nothing is: then no project's settings have to be read for what they add.
+    return queue.is_due(now_ns, _names(env)) and queue.is_due(
+        now_ns, _names(without_projects(home, env))
+    )
+
+
+def _names(env: Mapping[str, str]) -> list[str]:
+    return [name for name, value in env.items() if value.strip()]
 
 
 def _is_free(lock: FileLock) -> bool:
@@ -54,12 +67,6 @@ def _is_free(lock: FileLock) -> bool:
     free = lock.acquire()
     lock.release()
     return free
-
-
-def is_due(store: Store, env: Mapping[str, str]) -> bool:
-    """Whether a child with this environment would have something to judge."""
-    names = [name for name, value in env.items() if value.strip()]
-    return store.evaluations.queue.is_due(time.time_ns(), names)
 
 
 class Evaluating:
@@ -83,7 +90,7 @@ class Evaluating:
         now = time.monotonic()
         if now < self._look_at:
             return
-        if not is_due(store, self._env):
+        if not is_due(self._home, store, self._env):
             self.child, self._again_s, self._look_at = None, AGAIN_S, now + LOOK_S
             return
         if self.child is not None:
