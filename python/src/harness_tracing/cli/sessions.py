@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
@@ -13,14 +13,16 @@ from harness_tracing.cli.edge import (
     confirm,
     pass_edge,
     print_json,
-    print_table,
+    print_lines,
     print_tree,
     talk,
 )
 from harness_tracing.cli.parameters import age_ns, agent_name, since_ns, until_ns
 from harness_tracing.cli.source import reading, source_option
 from harness_tracing.errors import StoreError
-from harness_tracing.store import SessionRow, Store, TurnRow
+
+if TYPE_CHECKING:
+    from harness_tracing.store import SessionRow, Store, TurnRow
 
 _ROWS = 50
 _LARGEST_GATE_FILE = 1_000_000
@@ -89,10 +91,10 @@ def list_sessions(
 
         print_json([report.of_session(row) for row in rows])
     elif rows:
-        from harness_tracing.observe.listing import session_table
+        from harness_tracing.observe.sessions import session_lines
 
         shown = rows if limit is not None else rows[:_ROWS]
-        print_table(edge, lambda width: session_table(shown, width))
+        print_lines(edge, lambda width: session_lines(shown, width))
         if len(rows) > len(shown):
             talk(f"The latest {len(shown)} sessions; --limit shows more.")
     else:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
 from harness_tracing.cli.edge import Edge, pass_edge, print_json, talk
 from harness_tracing.cli.parameters import agent_name, since_ns
-from harness_tracing.store import TurnChoice, UsageRow
+
+if TYPE_CHECKING:
+    from harness_tracing.store import UsageRow
 
 _PICTURES = (".svg", ".png")
 _WIDTH = 80
@@ -54,6 +56,8 @@ def stats(
     that of its calls; by tool, time and failures are the tool's, and there are no tokens.
     """
     by = tuple(dict.fromkeys(by or (("day",) if plot else ())))
+    from harness_tracing.store import TurnChoice
+
     _check(by, plot)
     with edge.store() as store:
         choice = TurnChoice(agent=agent, project=project, since_ns=since, until_ns=until)

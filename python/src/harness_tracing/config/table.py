@@ -8,7 +8,6 @@ from harness_tracing.config.values import (
     attributes,
     count,
     join_trace,
-    path,
     patterns,
     seconds,
     shape,
@@ -17,6 +16,7 @@ from harness_tracing.config.values import (
     traceparent,
     untraced,
 )
+from harness_tracing.paths import HOME_VARIABLE, absolute
 
 
 def _content(field: str, variable: str, meaning: str) -> Setting:
@@ -114,7 +114,7 @@ TABLE = (
     Setting(
         "log_file",
         ("ARIZE_LOG_FILE",),
-        path,
+        absolute,
         None,
         meaning="one log file instead of `logs/<agent>.log`",
     ),
@@ -153,8 +153,8 @@ TABLE = (
 )
 HOME = Setting(
     "home",
-    ("ARIZE_HARNESS_HOME",),
-    path,
+    (HOME_VARIABLE,),
+    absolute,
     None,
     in_file=False,
     meaning="where all our files lie, instead of `~/.arize/harness`",

@@ -49,16 +49,6 @@ def shape(value: Any, _: Path) -> str:
     return str(value)
 
 
-def path(value: Any, home: Path) -> Path:
-    """A path that does not depend on the folder one is in."""
-    if isinstance(value, str) and (value == "~" or value.startswith(("~/", "~\\"))):
-        return home / value[2:]
-    # Hooks run in whatever folder the agent is in: a relative path would move about.
-    if not isinstance(value, str) or not Path(value).is_absolute():
-        raise ValueError("an absolute path or one that begins with ~/")
-    return Path(value)
-
-
 def count(least: int) -> Read:
     """A reader of whole numbers from `least` on."""
 

@@ -17,8 +17,6 @@ from harness_tracing.observe.text import first_line, plain
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
-# Wider than this, words and their facts lie too far apart to be read as one line.
-WIDEST = 120
 _LEAST_WORDS = 22
 _BETWEEN = "  "
 

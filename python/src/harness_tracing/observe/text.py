@@ -8,7 +8,6 @@ the window or reorder the line.
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from collections.abc import Collection
 from typing import Any, Optional
@@ -62,12 +61,16 @@ def json_text(value: Any, *, only_ascii: bool = False) -> str:
     NaN and infinities, which JSON does not know, become null. `only_ascii` escapes all that
     is not ASCII, for outputs that cannot take it.
     """
+    import json
+
     text = json.dumps(_finite(value), ensure_ascii=only_ascii, indent=2, allow_nan=False)
     # They can only stand inside strings, where an escape means the same.
     return _CONTROLS.sub(_escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:
+    import json
+
     return json.dumps(match.group())[1:-1] if ord(match.group()) != 0x7F else "\\u007f"
 
 

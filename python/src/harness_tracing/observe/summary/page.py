@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness_tracing.activity.verification import Verification
-from harness_tracing.observe.labels import CAREFUL, FAILED, QUIET, STATUS_STYLES
 from harness_tracing.observe.rows import Row, column, sentence, words
+from harness_tracing.observe.styles import CAREFUL, FAILED, QUIET, STATUS_STYLES
 from harness_tracing.observe.summary.facts import Changed, Checked, Summary, ToolLine
 from harness_tracing.observe.summary.spending import ContextPoint, Spent
 from harness_tracing.observe.text import clock, duration, money, plural, tokens
