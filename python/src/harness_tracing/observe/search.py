@@ -10,7 +10,6 @@ from typing import Any, Optional
 from harness_tracing.model import ToolCall, step_id
 from harness_tracing.observe.columns import WIDEST, Line, cut, joined, words
 from harness_tracing.observe.text import moment, plain, plural, telling_length
-from harness_tracing.spans.json_form import iso_time
 from harness_tracing.store import Found
 from harness_tracing.store.documents import WHERES, Piece, pieces
 from harness_tracing.store.terms import Term, folded, found_in, parse, shown
@@ -97,6 +96,8 @@ def _one_line(text: str) -> str:
 
 def report(hit: Hit) -> dict[str, Any]:
     """A hit as plain JSON."""
+    from harness_tracing.spans.json_form import iso_time
+
     turn = hit.found.turn
     return {
         "session_id": hit.found.session_id,
