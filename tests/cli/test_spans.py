@@ -52,10 +52,20 @@ def test_a_filter_chooses_among_the_spans(traced: CommandLine) -> None:
     assert [span["name"] for span in ran.json] == ["Bash", "Bash"]
 
 
-def test_a_filter_that_is_not_understood_is_a_problem_said_clearly(traced: CommandLine) -> None:
-    ran = traced("spans", "export", "--session-id", "4763", "--filter", "nope = 1", "--stdout")
-    assert (ran.code, ran.out) == (1, "")
-    assert "unknown column 'nope'" in ran.err and "status_code" in ran.err
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("nope = 1", "unknown column 'nope'"),
+        ("start_time = 5", "start_time is compared with a time"),
+        ("attributes.llm.token_count.total > 'abc'", "can never be true"),
+    ],
+)
+def test_a_filter_that_is_not_understood_is_wrong_usage_said_clearly(
+    traced: CommandLine, expression: str, says: str
+) -> None:
+    ran = traced("spans", "export", "--session-id", "4763", "--filter", expression, "--stdout")
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
 
 
 def test_without_stdout_a_file_is_written_and_named(

@@ -8,7 +8,7 @@ from typing import Any, Optional
 import click
 
 from harness_tracing.cli.edge import Group
-from harness_tracing.errors import TracerError
+from harness_tracing.errors import FilterError, TracerError
 
 _COMMANDS = {
     "agents": ("harness_tracing.cli.agents", "agents"),
@@ -58,11 +58,16 @@ class Harness(Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error of ours is shown without a traceback, with exit code 1."""
+        """Run the command; an error of ours is shown without a traceback, with exit code 1.
+
+        What somebody asked for in words that are not understood is wrong usage, with exit code 2.
+        """
         from harness_tracing.observe.text import first_line
 
         try:
             return super().invoke(ctx)
+        except FilterError as error:
+            raise click.UsageError(first_line(str(error))) from error
         except TracerError as error:
             raise click.ClickException(first_line(str(error))) from error
 
