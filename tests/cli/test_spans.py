@@ -123,12 +123,18 @@ def test_what_is_not_there_is_a_problem(
     assert says in ran.err
 
 
-def test_a_session_that_is_not_there_has_no_spans(traced: CommandLine) -> None:
+def test_a_session_that_is_not_there_is_a_problem_and_has_no_spans(traced: CommandLine) -> None:
     ran = traced("spans", "export", "--session-id", "nope", "--stdout")
-    assert (ran.code, ran.json) == (0, [])
+    assert (ran.code, ran.json) == (1, [])
     assert "there is no session 'nope'" in ran.err
 
     assert traced("spans", "export", "--session-id", "nope").code == 1
+
+
+def test_a_session_of_which_the_filter_matches_nothing_is_no_problem(traced: CommandLine) -> None:
+    nothing = ["--filter", "name = 'nothing is called so'", "--stdout"]
+    ran = traced("spans", "export", "--session-id", "4763", *nothing)
+    assert (ran.code, ran.json, ran.err) == (0, [], "")
 
 
 def test_nothing_traced_yet_is_a_problem(run: CommandLine) -> None:
