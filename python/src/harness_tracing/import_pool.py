@@ -14,6 +14,8 @@ from harness_tracing.importer import Imported, Importer, Wanted
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
 
+BATCH_BYTES = 4 << 20
+
 
 def import_all(
     home: Home, env: Mapping[str, str], wanted: Sequence[Wanted], jobs: int
@@ -27,9 +29,27 @@ def import_all(
     with Store.open(home.store) as store:
         if min(jobs, len(wanted)) < 2:
             importer = Importer(home, env, store)
-            yield from map(importer.take, wanted)
+            for batch in _batches(wanted):
+                yield from importer.take_all(batch)
             return
     yield from _in_processes(home, env, wanted, jobs)
+
+
+def _batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    """The sessions in groups that are stored together; the largest first, and alone.
+
+    So no process is left with a long one at the end.
+    """
+    batch: list[Wanted] = []
+    size = 0
+    for each in sorted(wanted, key=_size, reverse=True):
+        batch.append(each)
+        size += _size(each)
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _in_processes(
@@ -43,22 +63,20 @@ def _in_processes(
     start = str(home.root), dict(env), context.Lock()
     with ProcessPoolExecutor(min(jobs, len(wanted)), context, _start, start) as pool:
         with _no_interrupt():  # nor do those that are started here see one
-            # The long ones first, so that none is left to one process at the end.
-            largest_first = sorted(wanted, key=_size, reverse=True)
-            futures = {pool.submit(_take, each): each for each in largest_first}
+            futures = {pool.submit(_take, batch): batch for batch in _batches(wanted)}
         try:
             for future in as_completed(futures):
-                each = futures[future]
                 try:
-                    yield future.result()
+                    yield from future.result()
                 except BrokenProcessPool:
-                    reason = "its process ended before it was done"
-                    session = each.session
-                    yield Imported(
-                        each.agent, session.session_id, session.path, "failed", 0, reason
-                    )
+                    yield from map(_lost, futures[future])
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _lost(wanted: Wanted) -> Imported:
+    session, reason = wanted.session, "its process ended before it was done"
+    return Imported(wanted.agent, session.session_id, session.path, "failed", 0, reason)
 
 
 def _size(wanted: Wanted) -> int:
@@ -94,15 +112,15 @@ def _start(root: str, env: Mapping[str, str], writing: AbstractContextManager[An
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     home = Home(Path(root))
     _importer = Importer(home, env, Store.open(home.store), writing=writing)
-    # A session makes hundreds of thousands of values and hardly a cycle among them: the
-    # collector, a tenth of the time otherwise, looks once per session and at nothing older.
+    # Sessions make hundreds of thousands of values and hardly a cycle among them: the collector,
+    # a tenth of the time otherwise, looks once per batch and at nothing older.
     gc.freeze()
     gc.disable()
 
 
-def _take(wanted: Wanted) -> Imported:
+def _take(batch: Sequence[Wanted]) -> list[Imported]:
     assert _importer is not None
     try:
-        return _importer.take(wanted)
+        return _importer.take_all(batch)
     finally:
         gc.collect()

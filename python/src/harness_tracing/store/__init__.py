@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from harness_tracing.store.verdicts import Annotation
     from harness_tracing.store.write import (
         OnSettled,
+        Prepared,
         SessionChange,
         Settled,
         TurnWrite,
@@ -76,6 +77,7 @@ __all__ = [
     "News",
     "OnSettled",
     "Outbox",
+    "Prepared",
     "ProjectRow",
     "Queue",
     "Seen",
@@ -105,6 +107,7 @@ _HOLDERS = {
     "News": "recent",
     "OnSettled": "write",
     "Outbox": "outbox",
+    "Prepared": "write",
     "ProjectRow": "read",
     "Queue": "outbox",
     "Seen": "recent",
@@ -187,10 +190,23 @@ class Store:
         `on_settled` is called with each turn the write is about (see `enqueue`). Without
         `index` the words of its turns can be searched after `catch_up`.
         """
+        prepared = _write.prepare(change)
         with explained(self.path), transaction(self._connection):
-            written = _write.write_change(self._connection, change, on_settled)
+            written = _write.write_change(self._connection, prepared, on_settled)
             _digest.take_in(self._connection, written, index=index)
             return written
+
+    @staticmethod
+    def prepare(change: SessionChange) -> Prepared:
+        """What can be done of a write without the store, for `write_all`."""
+        return _write.prepare(change)
+
+    def write_all(self, changes: Sequence[Prepared], *, index: bool = True) -> None:
+        """Store changes, all in one transaction and in this order; see `write`."""
+        with explained(self.path), transaction(self._connection):
+            for prepared in changes:
+                written = _write.write_change(self._connection, prepared, None)
+                _digest.take_in(self._connection, written, index=index)
 
     @property
     def outbox(self) -> Outbox:
