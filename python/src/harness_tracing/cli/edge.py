@@ -17,6 +17,7 @@ from harness_tracing.paths import Home
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from harness_tracing.config import Settings
     from harness_tracing.observe.columns import Line
     from harness_tracing.store import Store
 
@@ -32,11 +33,16 @@ class Edge:
     environ: Mapping[str, str]
 
     @property
-    def home(self) -> Home:
-        """Where our files lie, as configured; ConfigError when the configuration is wrong."""
+    def settings(self) -> Settings:
+        """What is configured, whatever the agent; ConfigError when the configuration is wrong."""
         from harness_tracing import config
 
-        return config.load(self.environ).home
+        return config.load(self.environ)
+
+    @property
+    def home(self) -> Home:
+        """Where our files lie; ConfigError when the configuration is wrong."""
+        return self.settings.home
 
     def now_ns(self) -> int:
         """The time now, Unix ns."""

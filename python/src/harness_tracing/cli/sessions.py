@@ -17,7 +17,7 @@ from harness_tracing.cli.edge import (
     print_tree,
     talk,
 )
-from harness_tracing.cli.parameters import age_ns, agent_name, since_ns, until_ns
+from harness_tracing.cli.parameters import age_ns, agent_name, command_line, since_ns, until_ns
 from harness_tracing.cli.source import reading, source_option
 from harness_tracing.errors import StoreError
 
@@ -144,7 +144,12 @@ def show(
 @sessions.command("summary")
 @click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
-@click.option("--gate", metavar="COMMAND", help="The project's gate, such as `make check`.")
+@click.option(
+    "--gate",
+    metavar="COMMAND",
+    callback=command_line,
+    help="The project's gate, such as `make check`.",
+)
 @click.option("--no-pager", is_flag=True, help="Print, however long it is.")
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
 @source_option
@@ -161,8 +166,9 @@ def summary(
     """Say what a session did: tool calls, changes, checks, and where tokens and time went.
 
     And whether the project's gate passed after the last change to its code. The gate is
-    `check` in the project's Makefile, justfile or package.json (and its like), as the session saw
-    it or as it lies in the session's folder. --gate names another one.
+    what `gates` in config.yaml names for the project, else `check` in its Makefile, justfile or
+    package.json (and its like), as the session saw it or as it lies in the session's folder.
+    --gate names another one.
     """
     from harness_tracing.observe.summary import summary_of
     from harness_tracing.prices import PriceTable
@@ -173,7 +179,10 @@ def summary(
     turns = [each.turn for each in rows]
     # What a server says of a folder is about another machine's.
     on_disk = gate_files(row.session.cwd) if source is None else {}
-    facts = summary_of(turns, PriceTable.load(), given_gate=gate, on_disk=on_disk)
+    own = None if gate else edge.settings.gates.get(row.project)
+    facts = summary_of(
+        turns, PriceTable.load(), given_gate=gate, configured_gate=own, on_disk=on_disk
+    )
     if as_json:
         from harness_tracing.observe import report
         from harness_tracing.observe.summary.report import of_summary

@@ -7,6 +7,7 @@ from harness_tracing.config.settings import DEFAULT_MAX_VALUE_CHARS, SHORTEST_MA
 from harness_tracing.config.values import (
     attributes,
     count,
+    gates,
     join_trace,
     patterns,
     seconds,
@@ -150,6 +151,14 @@ TABLE = (
         meaning="the outer trace (W3C) that turns join",
     ),
     ATTRIBUTES,
+    # No project's files may say it: theirs is what its Makefile and the like declare.
+    Setting(
+        "gates",
+        (),
+        gates,
+        {},
+        meaning="the command each project has to pass: lines of `project: make check`",
+    ),
 )
 HOME = Setting(
     "home",
