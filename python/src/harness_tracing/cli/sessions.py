@@ -130,10 +130,12 @@ def show(
     with reading(edge, source, session_id=session_id) as store:
         row = _session(store, session_id, agent)
         turns = _turns(store, row, number) if store else []
+        said = _said(store, row) if as_json else {}
     if as_json:
         from harness_tracing.observe import report
 
-        print_json({**report.of_session(row), "turns": [report.of_turn(turn) for turn in turns]})
+        of_turns = [report.of_turn(turn) for turn in turns]
+        print_json({**report.of_session(row), **said, "turns": of_turns})
     else:
         from harness_tracing.observe.tree import View, session_tree
 
@@ -176,6 +178,7 @@ def summary(
     with reading(edge, source, session_id=session_id) as store:
         row = _session(store, session_id, agent)
         rows = _turns(store, row, None) if store else []
+        said = _said(store, row) if as_json else {}
     turns = [each.turn for each in rows]
     # What a server says of a folder is about another machine's.
     on_disk = gate_files(row.session.cwd) if source is None else {}
@@ -187,13 +190,20 @@ def summary(
         from harness_tracing.observe import report
         from harness_tracing.observe.summary.report import of_summary
 
-        print_json({**report.of_session(row), "summary": of_summary(facts)})
+        print_json({**report.of_session(row), **said, "summary": of_summary(facts)})
     else:
         from harness_tracing.observe.summary.page import summary_page
         from harness_tracing.observe.tree import View, session_header
 
         parts = [*session_header(row, rows, View()), *summary_page(facts)]
         print_tree(edge, parts, pager=not no_pager)
+
+
+def _said(store: Optional[Store], row: SessionRow) -> dict[str, Any]:
+    """What was said of the whole session."""
+    from harness_tracing.observe import verdicts
+
+    return verdicts.of_session(store.annotations(row.agent, row.session_id) if store else ())
 
 
 def gate_files(folder: Optional[str]) -> dict[str, str]:

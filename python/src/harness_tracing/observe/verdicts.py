@@ -8,6 +8,7 @@ from typing import Any
 
 from harness_tracing.spans.json_form import iso_time
 from harness_tracing.store import Annotation
+from harness_tracing.store.verdicts import WHOLE_SESSION
 
 Verdict = dict[str, Any]
 
@@ -27,6 +28,12 @@ def by_span(said: Iterable[Annotation]) -> dict[str, Verdicts]:
         humans, others = lists.setdefault(each.span_id, ([], []))
         (humans if each.annotator_kind == "HUMAN" else others).append(to_json(each))
     return {span: Verdicts(tuple(a), tuple(b)) for span, (a, b) in lists.items()}
+
+
+def of_session(said: Iterable[Annotation]) -> dict[str, list[Verdict]]:
+    """What was said of a session as a whole, which is on none of its spans."""
+    found = by_span(said).get(WHOLE_SESSION, Verdicts())
+    return {"annotations": list(found.annotations), "evaluations": list(found.evaluations)}
 
 
 def to_json(said: Annotation) -> Verdict:
