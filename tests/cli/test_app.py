@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -228,3 +229,37 @@ def test_a_command_imports_only_what_it_needs(
     )
     loaded = {part for name in ran.stderr.split() for part in (name, name.split(".")[0])}
     assert not loaded & set(spared)
+
+
+READING = ["sessions list", "sessions show 4763", "sessions summary 4763", "search the", "stats"]
+
+
+def _shell(traced: CommandLine, command: str, redirection: str) -> subprocess.CompletedProcess[str]:
+    line = f'"{sys.executable}" -m harness_tracing.cli {command} {redirection}'
+    return subprocess.run(
+        ["/bin/sh", "-c", line], env=traced.environ, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("command", READING)
+def test_without_an_output_nothing_is_said(traced: CommandLine, command: str) -> None:
+    done = _shell(traced, command, ">&-")
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+@pytest.mark.parametrize("command", READING)
+def test_an_output_that_is_full_is_a_problem_said_in_a_line(
+    traced: CommandLine, command: str
+) -> None:
+    done = _shell(traced, command, "> /dev/full")
+    assert done.returncode == 1
+    assert "the output cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("command", READING)
+def test_whoever_stops_reading_hears_nothing_of_it(traced: CommandLine, command: str) -> None:
+    done = _shell(traced, command, "| true")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr

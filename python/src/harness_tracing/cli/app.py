@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Optional
 
@@ -68,8 +72,18 @@ class Harness(Group):
             return super().invoke(ctx)
         except FilterError as error:
             raise click.UsageError(first_line(str(error))) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is not None:
+                raise
+            _silence()  # or Python tries once more to write what is left
+            raise click.ClickException(f"the output cannot be written: {error.strerror}") from error
         except TracerError as error:
             raise click.ClickException(first_line(str(error))) from error
+
+
+def _silence() -> None:
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:

@@ -36,7 +36,7 @@ _FILTERS = {
 }
 _NOTHING_YET = (
     "Nothing has been traced yet. Once your agent is set up for tracing, its next session "
-    "appears here."
+    "appears here; `harness import` takes in the sessions that it has kept."
 )
 
 

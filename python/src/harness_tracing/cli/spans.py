@@ -167,6 +167,8 @@ def _found(
     with edge.store() as store:
         if store is None:
             kind, name = selection.what
+            if kind == "spans":
+                kind, name = ("project", name) if selection.project else ("any", "project")
             raise StoreError(f"nothing has been traced yet, so there are no spans of {kind} {name}")
         try:
             return exported(store, selection, shape)
