@@ -100,7 +100,8 @@ def _print(edge: Edge, rows: list[UsageRow], by: tuple[str, ...]) -> None:
 
     if by:
         header, *lines = table(rows, by, _width(edge))
-        plain = "NO_COLOR" in edge.environ or not sys.stdout.isatty()
+        dumb = edge.environ.get("TERM") == "dumb" or "NO_COLOR" in edge.environ
+        plain = dumb or not sys.stdout.isatty()
         click.echo("\n".join([header if plain else click.style(header, dim=True), *lines]))
         return
     for name, value in summary(rows[0]):
