@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
 import shutil
+import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -390,6 +392,40 @@ def test_processes_side_by_side_import_what_one_does(disk: Disk) -> None:
 
     assert [each.outcome for each in done] == ["imported"] * 3
     assert disk.turns("codex") == alone
+
+
+def test_where_threads_run_the_processes_are_started_anew(disk: Disk) -> None:
+    for name in ("simple", "tool_cycle"):
+        disk.put(CODEX / name)
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+
+    try:
+        done = list(import_all(disk.home, disk.env, find(disk.env, ["codex"]), jobs=2))
+    finally:
+        over.set()
+        thread.join()
+
+    assert [each.outcome for each in done] == ["imported"] * 2
+
+
+def test_a_process_that_dies_fails_what_was_not_done_and_the_next_run_takes_it(disk: Disk) -> None:
+    names = ("simple", "tool_cycle", "tool_failure", "mcp_tool", "multi_turn_resume")
+    for name in names:
+        disk.put(CODEX / name)
+    wanted = find(disk.env, ["codex"])
+
+    running = import_all(disk.home, disk.env, wanted, jobs=2)
+    for process in multiprocessing.active_children():
+        process.kill()
+    done = list(running)
+    again = list(import_all(disk.home, disk.env, wanted, jobs=1))
+
+    assert len(done) == len(wanted)
+    assert "its process ended before it was done" in {each.reason for each in done}
+    assert {each.outcome for each in again} <= {"imported", "unchanged"}
+    assert set(disk.turns("codex")) == {each.session.session_id for each in wanted}
 
 
 def test_after_an_interrupt_the_next_run_goes_on_to_the_same_end(disk: Disk) -> None:
