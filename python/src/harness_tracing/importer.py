@@ -317,6 +317,7 @@ class _Work:
         )
         self._now_ns = max(wanted.session.modified_ns, saved.now_ns if saved is not None else 0)
         self._session = row.session if row is not None else None
+        self._told: set[str] = set()
         self._turns = 0
 
     def run(self, clock_ns: int, chunk_bytes: int) -> tuple[Outcome, int, str]:
@@ -373,8 +374,11 @@ class _Work:
         turn = change.turn
         if self._waiting.holds(turn):
             self._waiting.store()
-        if self._store.is_final(turn.agent, turn.session_id, turn.turn_id):
+        # A session that is new here has no turns but those told of it just now.
+        is_new = self._row is None and turn.turn_id not in self._told
+        if not is_new and self._store.is_final(turn.agent, turn.session_id, turn.turn_id):
             return self._pricing.late_write(turn)
+        self._told.add(turn.turn_id)
         self._turns += 1
         priced = self._pricing.of(turn)
         self._pricing.forget(turn.turn_id)

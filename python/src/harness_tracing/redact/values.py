@@ -80,6 +80,10 @@ def hidden(what: str, chars: int) -> str:
     return f"[{what} hidden: {chars} chars]"
 
 
+# A character may be written as \u0000; a value has quotes, a comma and a colon around it, and a
+# float or a note of ours has no more than these.
+_MOST_PER_CHAR, _MOST_PER_VALUE = 6, 64
+
 _SHORT_CHARS = 64
 _SHORT_MOST = 8192
 # Short texts in which the rules find nothing, of any session: names, words, kinds.
@@ -108,6 +112,7 @@ class Cleaner:
     def __init__(self, policy: Policy, seen: Optional[Seen] = None) -> None:
         self.policy = policy
         self.count = 0
+        self._most_chars = 0
         self._patterns = tuple((pattern.kind, pattern.regex) for pattern in policy.patterns)
         self._scans = policy.secrets or bool(self._patterns)
         # Only what the rules alone say holds for every session.
@@ -198,8 +203,10 @@ class Cleaner:
             return hidden(what, len(_dumped(value)))
         known = self._seen.values.get(id(value)) if not name else None
         if known is None:
-            before = self.count
-            clean = _shortened(self._clean(value, name, 0), self.policy.max_value_chars)
+            before, self._most_chars = self.count, 0
+            clean = self._clean(value, name, 0)
+            if self._most_chars > self.policy.max_value_chars:
+                clean = _shortened(clean, self.policy.max_value_chars)
             if not name:
                 self._seen.values[id(value)] = value, clean, self.count - before
             return clean
@@ -240,7 +247,10 @@ class Cleaner:
     def _clean(self, value: Json, name: str, depth: int) -> Json:
         """The value clean; the value itself where nothing in it has to change."""
         if isinstance(value, str):
-            return self.scanned(self.named(name, value))
+            text = self.scanned(self.named(name, value)) or ""
+            self._most_chars += _MOST_PER_CHAR * len(text) + _MOST_PER_VALUE
+            return text
+        self._most_chars += _MOST_PER_VALUE
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, (dict, Mapping)) and depth < _DEEPEST:
@@ -249,6 +259,8 @@ class Cleaner:
             items = [self._clean(item, name, depth + 1) for item in value]
             return value if isinstance(value, list) and all(map(is_, items, value)) else items
         if isinstance(value, (int, float)):
+            if isinstance(value, int):
+                self._most_chars += value.bit_length()
             is_password = self.policy.secrets and _kind_of_name(name) == "password"
             return self.named(name, str(value)) if is_password else value
         return _too_deep()
@@ -263,6 +275,7 @@ class Cleaner:
             new_key = self.scanned(str(key)) or ""
             while new_key in clean:
                 new_key += "'"
+            self._most_chars += _MOST_PER_CHAR * len(new_key)
             clean[new_key] = new_item = self._clean(item, name, depth + 1)
             same = same and new_item is item and new_key is key
         return value if same else clean

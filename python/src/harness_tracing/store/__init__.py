@@ -193,7 +193,7 @@ class Store:
         prepared = _write.prepare(change)
         with explained(self.path), transaction(self._connection):
             written = _write.write_change(self._connection, prepared, on_settled)
-            _digest.take_in(self._connection, written, index=index)
+            _digest.take_in(self._connection, (written,), index=index)
             return written
 
     @staticmethod
@@ -204,9 +204,8 @@ class Store:
     def write_all(self, changes: Sequence[Prepared], *, index: bool = True) -> None:
         """Store changes, all in one transaction and in this order; see `write`."""
         with explained(self.path), transaction(self._connection):
-            for prepared in changes:
-                written = _write.write_change(self._connection, prepared, None)
-                _digest.take_in(self._connection, written, index=index)
+            written = [_write.write_change(self._connection, each, None) for each in changes]
+            _digest.take_in(self._connection, written, index=index)
 
     @property
     def outbox(self) -> Outbox:

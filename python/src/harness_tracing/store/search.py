@@ -49,14 +49,16 @@ def _is_there(connection: sqlite3.Connection) -> bool:
     return is_possible(connection) and connection.execute(table).fetchone() is not None
 
 
+def create(connection: sqlite3.Connection) -> None:
+    """Make the index where there is none; the caller holds the transaction."""
+    connection.execute(_INDEX)
+
+
 def index_turn(connection: sqlite3.Connection, turn_key: int, whole: Optional[Turn] = None) -> None:
     """Take a final turn in, and what came late to it; the caller holds the transaction.
 
     `whole` is the turn where it is at hand with all its steps: it need not be read again.
     """
-    if not is_possible(connection):
-        return
-    connection.execute(_INDEX)
     indexed = connection.execute("SELECT indexed FROM turns WHERE turn_key = ?", (turn_key,))
     if not indexed.fetchone()[0]:
         if whole is None:
