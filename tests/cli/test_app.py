@@ -215,6 +215,7 @@ def test_a_command_imports_only_what_it_needs(
     traced: CommandLine, arguments: list[str], spared: tuple[str, ...]
 ) -> None:
     traced.home.config.write_text("project: order-pricing\n")
+    traced("sessions", "list")  # what is in the file is looked at when it has changed
     code = (
         "import atexit, sys; from harness_tracing.cli import main\n"
         "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"
@@ -263,3 +264,11 @@ def test_whoever_stops_reading_hears_nothing_of_it(traced: CommandLine, command:
     done = _shell(traced, command, "| true")
     assert done.returncode == 0
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+def test_a_list_says_that_the_configuration_is_wrong_as_soon_as_it_is(traced: CommandLine) -> None:
+    for text, code in (("project: shop\n", 0), ("project: []\n", 1), ("project: shop\n", 0)):
+        traced.home.config.write_text(text)
+        for _ in range(2):
+            ran = traced("sessions", "list")
+            assert (ran.code, "config.yaml" in ran.err) == (code, code == 1)

@@ -52,11 +52,12 @@ class Edge:
     def store(self, *, readonly: bool = True) -> Iterator[Optional[Store]]:
         """The store, brought up to date first; None when nothing was ever traced."""
         from harness_tracing import worker
+        from harness_tracing.cli.checked import check_config
         from harness_tracing.paths import home_of
         from harness_tracing.store import Store
 
-        # Not `self.home`: what is stored can be read also while config.yaml is wrong.
         home = home_of(self.environ)
+        check_config(home, self.environ)
         for message in worker.sweep(home, self.environ).messages:
             talk(message)
         worker.sweep_in_background(home, self.environ)
