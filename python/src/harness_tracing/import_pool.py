@@ -70,6 +70,7 @@ def _alone(
     home: Home, env: Mapping[str, str], batches: Sequence[Sequence[Wanted]]
 ) -> Generator[Imported, None, None]:
     with Store.open(home.store) as store:
+        store.expect_much()
         importer = Importer(home, env, store)
         for batch in batches:
             yield from importer.take_all(batch)
@@ -195,6 +196,7 @@ def _serve(
     gc.disable()
     home = Home(Path(root))
     with Store.open(home.store) as store, suppress(EOFError, OSError):
+        store.expect_much()
         importer = Importer(home, env, store, writing=writing)
         while True:
             pipe.send(importer.take_all(pipe.recv()))
