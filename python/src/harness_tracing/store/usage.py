@@ -149,8 +149,6 @@ def _count_unsummarized(
 
     Returns how many those are.
     """
-    from harness_tracing.store import sums
-
     missing = connection.execute(
         "SELECT turn_key FROM turns JOIN sessions USING (session_key) WHERE turn_key IN"
         " (SELECT turn_key FROM turns WHERE final = 0 UNION ALL"
@@ -159,6 +157,8 @@ def _count_unsummarized(
     ).fetchall()
     if not missing:
         return 0
+    from harness_tracing.store import sums
+
     connection.execute("DROP TABLE IF EXISTS temp.counted")
     connection.execute(
         "CREATE TEMP TABLE counted"
