@@ -225,6 +225,20 @@ def test_rollouts_of_old_clients_are_read(version: str, disk: Disk) -> None:
     assert all(turn.usage.input_tokens for turn in turns)
 
 
+def test_a_compressed_rollout_is_told_of_until_there_is_one_that_can_be_read(disk: Disk) -> None:
+    disk.put(CODEX / "simple")
+    plain = disk.transcript()
+    packed = plain.rename(plain.with_name(plain.name + ".zst"))
+
+    (before,) = disk.run("codex")
+    shutil.copy2(packed, plain)
+    (after,) = disk.run("codex")
+
+    assert (before.outcome, before.path) == ("compressed", str(packed))
+    assert (after.outcome, after.path) == ("imported", str(plain))
+    assert before.session_id == after.session_id
+
+
 def test_what_is_added_to_a_file_is_all_that_is_read_again(disk: Disk) -> None:
     disk.put(CLAUDE / "multi_turn_resume")
     path = disk.transcript()

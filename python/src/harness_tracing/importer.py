@@ -18,7 +18,7 @@ from typing import Any, Callable, Literal, Optional
 import msgspec
 
 from harness_tracing import agents, spool
-from harness_tracing.agents.base import Changes, HistorySession, Line, TurnChange
+from harness_tracing.agents.base import COMPRESSED_SUFFIX, Changes, HistorySession, Line, TurnChange
 from harness_tracing.agents.history import folder_name
 from harness_tracing.config import Settings
 from harness_tracing.decoding import decoder_of
@@ -44,7 +44,7 @@ ROUND_NS = 5 * 10**9
 # memory stays flat.
 MOST_WAITING_BYTES = 2 << 20
 
-Outcome = Literal["imported", "unchanged", "busy", "off", "empty", "failed"]
+Outcome = Literal["imported", "unchanged", "busy", "off", "empty", "compressed", "failed"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Imported:
 
     "busy": capture is at work on it, or its last turn may still run; what of it was over is in
     the store. "off": its settings say it is not traced. "empty": there is no turn in it.
+    "compressed": its file cannot be read.
     """
 
     agent: str
@@ -156,6 +157,8 @@ class Importer:
         def told(outcome: Outcome, turns: int = 0, reason: str = "") -> Imported:
             return Imported(wanted.agent, session.session_id, session.path, outcome, turns, reason)
 
+        if session.path.endswith(COMPRESSED_SUFFIX):
+            return told("compressed")
         try:
             saved = self._saved(wanted)
             if saved is not None and _is_unchanged(saved, session):

@@ -24,6 +24,7 @@ _REST = {
     "busy": "at work",
     "off": "not traced",
     "empty": "without a turn",
+    "compressed": "compressed and not read",
     "failed": "failed",
 }
 
