@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
 import shutil
+import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -232,6 +234,20 @@ def test_rollouts_of_old_clients_are_read(version: str, disk: Disk) -> None:
     assert all(turn.usage.input_tokens for turn in turns)
 
 
+def test_a_compressed_rollout_is_told_of_until_there_is_one_that_can_be_read(disk: Disk) -> None:
+    disk.put(CODEX / "simple")
+    plain = disk.transcript()
+    packed = plain.rename(plain.with_name(plain.name + ".zst"))
+
+    (before,) = disk.run("codex")
+    shutil.copy2(packed, plain)
+    (after,) = disk.run("codex")
+
+    assert (before.outcome, before.path) == ("compressed", str(packed))
+    assert (after.outcome, after.path) == ("imported", str(plain))
+    assert before.session_id == after.session_id
+
+
 def test_what_is_added_to_a_file_is_all_that_is_read_again(disk: Disk) -> None:
     disk.put(CLAUDE / "multi_turn_resume")
     path = disk.transcript()
@@ -399,6 +415,40 @@ def test_processes_side_by_side_import_what_one_does(disk: Disk) -> None:
 
     assert [each.outcome for each in done] == ["imported"] * 3
     assert disk.turns("codex") == alone
+
+
+def test_where_threads_run_the_processes_are_started_anew(disk: Disk) -> None:
+    for name in ("simple", "tool_cycle"):
+        disk.put(CODEX / name)
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+
+    try:
+        done = list(import_all(disk.home, disk.env, find(disk.env, ["codex"]), jobs=2))
+    finally:
+        over.set()
+        thread.join()
+
+    assert [each.outcome for each in done] == ["imported"] * 2
+
+
+def test_a_process_that_dies_fails_what_was_not_done_and_the_next_run_takes_it(disk: Disk) -> None:
+    names = ("simple", "tool_cycle", "tool_failure", "mcp_tool", "multi_turn_resume")
+    for name in names:
+        disk.put(CODEX / name)
+    wanted = find(disk.env, ["codex"])
+
+    running = import_all(disk.home, disk.env, wanted, jobs=2)
+    for process in multiprocessing.active_children():
+        process.kill()
+    done = list(running)
+    again = list(import_all(disk.home, disk.env, wanted, jobs=1))
+
+    assert len(done) == len(wanted)
+    assert "its process ended before it was done" in {each.reason for each in done}
+    assert {each.outcome for each in again} <= {"imported", "unchanged"}
+    assert set(disk.turns("codex")) == {each.session.session_id for each in wanted}
 
 
 def test_after_an_interrupt_the_next_run_goes_on_to_the_same_end(disk: Disk) -> None:

@@ -78,6 +78,24 @@ def test_what_code_and_models_found_are_evaluations(traced: CommandLine) -> None
     assert (said["annotator_kind"], said["metadata"]) == ("CODE", {"spans": [TOOL]})
 
 
+def test_what_is_said_of_a_session_is_with_the_session_and_in_no_span(
+    traced: CommandLine,
+) -> None:
+    assert traced("annotate", "4763", "--name", "useful", "--label", "yes").code == 0
+    with Store.open(traced.home.store) as store:
+        found = Annotation("", "verified_before_done", "CODE", "incorrect", 0.0)
+        store.annotate(SESSION.agent, SESSION.session_id, [found], 5)
+    assert not any(span["annotations"] or span["evaluations"] for span in _spans(traced).values())
+    for command in ("show", "summary"):
+        told = traced("sessions", command, "4763", "--json").json
+        assert [(each["name"], each["label"]) for each in told["annotations"]] == [
+            ("useful", "yes")
+        ]
+        assert [each["name"] for each in told["evaluations"]] == ["verified_before_done"]
+    assert traced("annotate", "4763", "--name", "useful", "--delete").code == 0
+    assert traced("sessions", "show", "4763", "--json").json["annotations"] == []
+
+
 def test_it_goes_with_its_session(traced: CommandLine) -> None:
     traced("annotate", "4763:1", "--name", "quality", "--label", "bad")
     assert traced("sessions", "delete", "4763", "--yes").code == 0
@@ -89,9 +107,9 @@ def test_it_goes_with_its_session(traced: CommandLine) -> None:
     ("arguments", "code", "says"),
     [
         (["4763:9", "--name", "q", "--label", "x"], 1, "has no turn 9"),
-        (["nope:1", "--name", "q", "--label", "x"], 1, "no span or turn"),
-        (["0" * 16, "--name", "q", "--label", "x"], 1, "no span or turn"),
-        (["0" * 32, "--name", "q", "--label", "x"], 1, "no span or turn"),
+        (["nope:1", "--name", "q", "--label", "x"], 1, "no span, turn or session"),
+        (["0" * 16, "--name", "q", "--label", "x"], 1, "no span, turn or session"),
+        (["0" * 32, "--name", "q", "--label", "x"], 1, "no span, turn or session"),
         (["4763:1", "--name", "q"], 2, "--label"),
         (["4763:1", "--name", " ", "--label", "x"], 2, "printable"),
         (["4763:1", "--name", "q", "--score", "nan"], 2, "finite"),

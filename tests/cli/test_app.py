@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -183,13 +184,29 @@ def _in_a_terminal(user: CommandLine, environ: dict[str, str]) -> str:
     return b"".join(chunks).decode()
 
 
+# Whoever lists ten thousand sessions does not wait for what draws trees and sends spans.
+LISTING = (
+    "harness_tracing.agents.base",
+    "harness_tracing.config",
+    "harness_tracing.store.outbox",
+    "openinference",
+    "opentelemetry",
+    "rich.console",
+    "rich.text",
+    "ruamel",
+    "sqlglot",
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "spared"),
     [
         (["--version"], ("rich", "sqlglot", "opentelemetry", "openinference", "sqlite3")),
         (["hook-command", "claude", "Stop"], ("rich", "sqlglot", "opentelemetry", "openinference")),
         (["sessions", "list", "--json"], ("rich", "sqlglot", "opentelemetry", "openinference")),
-        (["sessions", "list"], ("sqlglot", "opentelemetry", "openinference")),
+        (["sessions", "list"], LISTING),
+        (["search", "freeship"], LISTING),
+        (["stats"], LISTING),
         (["status"], ("rich", "sqlglot", "opentelemetry", "openinference", "requests", "grpc")),
     ],
     ids=lambda value: " ".join(value),
@@ -197,6 +214,8 @@ def _in_a_terminal(user: CommandLine, environ: dict[str, str]) -> str:
 def test_a_command_imports_only_what_it_needs(
     traced: CommandLine, arguments: list[str], spared: tuple[str, ...]
 ) -> None:
+    traced.home.config.write_text("project: order-pricing\n")
+    traced("sessions", "list")  # what is in the file is looked at when it has changed
     code = (
         "import atexit, sys; from harness_tracing.cli import main\n"
         "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"
@@ -209,5 +228,47 @@ def test_a_command_imports_only_what_it_needs(
         timeout=60,
         check=True,
     )
-    loaded = {name.split(".")[0] for name in ran.stderr.split()}
+    loaded = {part for name in ran.stderr.split() for part in (name, name.split(".")[0])}
     assert not loaded & set(spared)
+
+
+READING = ["sessions list", "sessions show 4763", "sessions summary 4763", "search the", "stats"]
+
+
+def _shell(traced: CommandLine, command: str, redirection: str) -> subprocess.CompletedProcess[str]:
+    line = f'"{sys.executable}" -m harness_tracing.cli {command} {redirection}'
+    return subprocess.run(
+        ["/bin/sh", "-c", line], env=traced.environ, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("command", READING)
+def test_without_an_output_nothing_is_said(traced: CommandLine, command: str) -> None:
+    done = _shell(traced, command, ">&-")
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is always full")
+@pytest.mark.parametrize("command", READING)
+def test_an_output_that_is_full_is_a_problem_said_in_a_line(
+    traced: CommandLine, command: str
+) -> None:
+    done = _shell(traced, command, "> /dev/full")
+    assert done.returncode == 1
+    assert "the output cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("command", READING)
+def test_whoever_stops_reading_hears_nothing_of_it(traced: CommandLine, command: str) -> None:
+    done = _shell(traced, command, "| true")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+def test_a_list_says_that_the_configuration_is_wrong_as_soon_as_it_is(traced: CommandLine) -> None:
+    for text, code in (("project: shop\n", 0), ("project: []\n", 1), ("project: shop\n", 0)):
+        traced.home.config.write_text(text)
+        for _ in range(2):
+            ran = traced("sessions", "list")
+            assert (ran.code, "config.yaml" in ran.err) == (code, code == 1)

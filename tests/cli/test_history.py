@@ -56,6 +56,7 @@ def test_one_agent_as_json_has_what_became_of_each_session(kept: CommandLine) ->
         "busy": 0,
         "off": 0,
         "empty": 0,
+        "compressed": 0,
         "failed": 0,
     }
     assert session.pop("path").endswith(session.pop("session_id") + ".jsonl")

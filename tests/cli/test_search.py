@@ -51,7 +51,7 @@ def test_no_query_is_an_error_of_syntax(traced: CommandLine, query: str) -> None
 
 def test_a_query_without_words_says_what_to_write(traced: CommandLine) -> None:
     done = traced("search", "--", "…")
-    assert done.code == 1 and "no word to search for" in done.err
+    assert done.code == 2 and "no word to search for" in done.err
     assert traced("search").code == 2
 
 

@@ -52,10 +52,20 @@ def test_a_filter_chooses_among_the_spans(traced: CommandLine) -> None:
     assert [span["name"] for span in ran.json] == ["Bash", "Bash"]
 
 
-def test_a_filter_that_is_not_understood_is_a_problem_said_clearly(traced: CommandLine) -> None:
-    ran = traced("spans", "export", "--session-id", "4763", "--filter", "nope = 1", "--stdout")
-    assert (ran.code, ran.out) == (1, "")
-    assert "unknown column 'nope'" in ran.err and "status_code" in ran.err
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("nope = 1", "unknown column 'nope'"),
+        ("start_time = 5", "start_time is compared with a time"),
+        ("attributes.llm.token_count.total > 'abc'", "can never be true"),
+    ],
+)
+def test_a_filter_that_is_not_understood_is_wrong_usage_said_clearly(
+    traced: CommandLine, expression: str, says: str
+) -> None:
+    ran = traced("spans", "export", "--session-id", "4763", "--filter", expression, "--stdout")
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
 
 
 def test_without_stdout_a_file_is_written_and_named(
@@ -113,12 +123,18 @@ def test_what_is_not_there_is_a_problem(
     assert says in ran.err
 
 
-def test_a_session_that_is_not_there_has_no_spans(traced: CommandLine) -> None:
+def test_a_session_that_is_not_there_is_a_problem_and_has_no_spans(traced: CommandLine) -> None:
     ran = traced("spans", "export", "--session-id", "nope", "--stdout")
-    assert (ran.code, ran.json) == (0, [])
+    assert (ran.code, ran.json) == (1, [])
     assert "there is no session 'nope'" in ran.err
 
     assert traced("spans", "export", "--session-id", "nope").code == 1
+
+
+def test_a_session_of_which_the_filter_matches_nothing_is_no_problem(traced: CommandLine) -> None:
+    nothing = ["--filter", "name = 'nothing is called so'", "--stdout"]
+    ran = traced("spans", "export", "--session-id", "4763", *nothing)
+    assert (ran.code, ran.json, ran.err) == (0, [], "")
 
 
 def test_nothing_traced_yet_is_a_problem(run: CommandLine) -> None:

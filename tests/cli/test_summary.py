@@ -48,6 +48,24 @@ def test_a_gate_may_be_given(recorded: CommandLine) -> None:
     assert verdict("--gate", "make check") == "partial"
 
 
+@pytest.mark.parametrize("command", ["", " ", "make 'check"])
+def test_a_gate_has_to_be_a_command(recorded: CommandLine, command: str) -> None:
+    ran = recorded("sessions", "summary", CODEX, "--gate", command)
+    assert (ran.code, ran.out) == (2, "") and "--gate" in ran.err
+
+
+def test_the_users_configuration_names_gates_of_projects(recorded: CommandLine) -> None:
+    def gate(*options: str) -> object:
+        return recorded("sessions", "summary", CODEX, "--json", *options).json["summary"]["gate"]
+
+    project = recorded("sessions", "show", CODEX, "--json").json["project"]
+    assert recorded("config", "set", f"gates.{project}", "python3 -m unittest").code == 0
+    assert gate() == {"command": "python3 -m unittest", "source": "config.yaml"}
+    assert gate("--gate", "make check") == {"command": "make check", "source": "given"}
+    recorded.home.config.write_text("gates:\n  another: make check\n")
+    assert gate() is None
+
+
 def test_a_gate_is_found_in_the_session_s_folder_while_that_is_there(
     run: CommandLine, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from harness_tracing.destinations import Destination, Target
 from harness_tracing.model import Session, Step, Turn, Usage
 from harness_tracing.store import SessionChange, Store, TurnWrite, enqueue
 from harness_tracing.worker.delivery import Courier
+from harness_tracing.worker.settings import destinations
 from tests.backends import OK, OtlpHttpStub, Received, Reply, free_port, ids_of
 from tests.delivery.arrivals import (
     Home,
@@ -96,7 +97,7 @@ def test_a_backend_that_keeps_losing_is_given_up_and_said_so(home: Home) -> None
         home.env["PHOENIX_ENDPOINT"] = stub.base_url
         capture(home, CASE)
         home.flush()
-        (destination,) = worker.destinations(home.home, home.environ())
+        (destination,) = destinations(home.home, home.environ())
         with Store.open(home.home.store) as store:
             courier = Courier(store, destination, LOG)
             while courier.send().sent or courier.read_back(sent_before_ns=time.time_ns()):

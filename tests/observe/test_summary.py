@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,11 @@ def test_a_check_that_ran_after_the_answer_verifies_the_session_and_not_the_turn
 def test_no_line_is_wider_than_the_output(width: int, tmp_path: Path) -> None:
     for row, turns in stored(tmp_path, "claude-code/subagent_parallel"):
         assert max(map(len, page(row, turns, width).split("\n"))) <= width
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_share_of_the_time_stays_in_one_piece(width: int, tmp_path: Path) -> None:
+    for row, turns in stored(tmp_path, "claude-code/tui_ask"):
+        shown = page(row, turns, width)
+        assert re.search(r"models [^\n]*\(\d+ %\)", shown)
+        assert not re.search(r"\(\d+$", shown, re.MULTILINE)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from harness_tracing.model import (
     Failure,
@@ -29,7 +30,8 @@ from harness_tracing.model import (
     Usage,
 )
 from harness_tracing.observe.labels import telling_argument
-from harness_tracing.observe.listing import project_table, session_table
+from harness_tracing.observe.listing import project_table
+from harness_tracing.observe.sessions import session_lines
 from harness_tracing.observe.tree import View, session_tree
 from harness_tracing.store import ProjectRow, SessionRow, Store, TurnRow
 from tests import golden
@@ -303,7 +305,7 @@ def test_nothing_traced_can_steer_the_terminal(text: str, width: int) -> None:
     head, traced = _everywhere(text)
     views = [
         list(session_tree(head, [traced], View(full=True))),
-        [session_table([head], 200)],
+        [Text.assemble(*line) for line in session_lines([head], 200)],
         [project_table([ProjectRow(text, (text,), 1, 1, at(0))])],
     ]
     for view in views:

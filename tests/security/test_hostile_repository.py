@@ -19,14 +19,13 @@ from typing import Any
 
 import pytest
 
-from harness_tracing import worker
 from harness_tracing.config import Settings
 from harness_tracing.destinations import Destination
 from harness_tracing.model import Session
 from harness_tracing.store import SessionChange, Store, TurnWrite, enqueue
 from harness_tracing.worker import presence
 from harness_tracing.worker.delivery import Courier
-from harness_tracing.worker.settings import settings_for, targets
+from harness_tracing.worker.settings import destinations, settings_for, targets
 from tests.backends import Authority, OtlpGrpcStub, OtlpHttpStub, ProxyStub
 from tests.delivery.arrivals import Home, end
 from tests.store import samples
@@ -194,7 +193,7 @@ def try_all_ways(repository: Repository, env: Mapping[str, str]) -> None:
     home = repository.home.home
     settings = settings_for(presence.Session(home, "claude-code", "s-1"), env)
     deliver(repository, settings, settings.destinations)
-    deliver(repository, settings, worker.destinations(home, env))
+    deliver(repository, settings, destinations(home, env))
 
 
 def assert_nothing_heard(hostile: Hostile) -> None:

@@ -12,7 +12,17 @@ from recorded import Collected
 
 from harness_tracing.agents.base import HookEvent, Line, Listing
 from harness_tracing.agents.codex.reader import CodexReader
-from harness_tracing.model import Gap, Message, ModelCall, Moment, Subagent, ToolCall, Turn, Usage
+from harness_tracing.model import (
+    Gap,
+    Message,
+    ModelCall,
+    Moment,
+    Repository,
+    Subagent,
+    ToolCall,
+    Turn,
+    Usage,
+)
 
 SESSION = "01a204ff-a071-7312-a2bf-735319a484c4"
 CHILD = "01a204ff-f13e-7f61-9982-f1f538a765c3"
@@ -579,3 +589,25 @@ def test_a_snapshot_holds_only_cleaned_messages() -> None:
         return Message(message.role, "gone")
 
     assert b"my secret" not in scene.reader.snapshot(clean)
+
+
+# -- the repository
+
+
+def test_git_facts_of_the_session_are_those_of_its_first_turn() -> None:
+    scene = Scene(source=None)
+    git = {
+        "commit_hash": "1c44548dfd5478af711a2e3f45c2ee50f559083e",
+        "branch": "main",
+        "repository_url": "https://me:hunter2@example.com/shop.git?token=x",
+    }
+    scene.line(0, "session_meta", id=SESSION, source="exec", cwd="/w", git=git)
+    for turn_id, at in (("t1", 1), ("t2", 10)):
+        scene.begin(at, turn_id)
+        scene.event(at + 5, "task_complete", turn_id=turn_id, last_agent_message="Done")
+    scene.pass_time(20)
+    url = "https://example.com/shop.git"
+    assert [turn.repository for turn in scene.turns()] == [
+        Repository(url, "main", git["commit_hash"]),
+        Repository(url),
+    ]

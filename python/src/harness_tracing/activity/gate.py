@@ -119,15 +119,18 @@ def gate_of(
     turns: Sequence[Readable],
     *,
     given: Optional[str] = None,
+    configured: Optional[str] = None,
     on_disk: Optional[Mapping[str, str]] = None,
 ) -> Optional[Gate]:
     """The gate of the project that turns worked in, None when none is known.
 
-    In this order: the command somebody gave; the project's files as the session saw them; those
-    `on_disk` (by name); a gate that the session ran itself.
+    In this order: the command somebody gave; the one `configured` for the project; its files
+    as the session saw them; those `on_disk` (by name); a gate that the session ran itself.
     """
     if given:
         return Gate(tuple(shlex.split(given)), "given")
+    if configured:
+        return Gate(tuple(shlex.split(configured)), "config.yaml")
     read = activities_of(turns)
     seen = declared_gate(seen_files(read), "as seen in the session")
     return seen or declared_gate(on_disk or {}, "on disk") or _gate_that_ran(read)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Optional
 
 import click
 
 from harness_tracing.cli.edge import Group
-from harness_tracing.errors import TracerError
+from harness_tracing.errors import FilterError, TracerError
 
 _COMMANDS = {
     "agents": ("harness_tracing.cli.agents", "agents"),
@@ -63,13 +67,28 @@ class Harness(Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error of ours is shown without a traceback, with exit code 1."""
+        """Run the command; an error of ours is shown without a traceback, with exit code 1.
+
+        What somebody asked for in words that are not understood is wrong usage, with exit code 2.
+        """
         from harness_tracing.observe.text import first_line
 
         try:
             return super().invoke(ctx)
+        except FilterError as error:
+            raise click.UsageError(first_line(str(error))) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is not None:
+                raise
+            _silence()  # or Python tries once more to write what is left
+            raise click.ClickException(f"the output cannot be written: {error.strerror}") from error
         except TracerError as error:
             raise click.ClickException(first_line(str(error))) from error
+
+
+def _silence() -> None:
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:

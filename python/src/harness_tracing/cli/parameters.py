@@ -80,6 +80,22 @@ def agent_name(
         raise click.BadParameter(str(error)) from error
 
 
+def command_line(
+    _ctx: click.Context, _parameter: click.Parameter, value: Optional[str]
+) -> Optional[str]:
+    """A command as one types it."""
+    if value is None:
+        return None
+    import shlex
+
+    try:
+        if shlex.split(value):
+            return value
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no command: {error}.") from None
+    raise click.BadParameter("it is empty; write a command such as 'make check'.")
+
+
 def _length_ns(text: str) -> Optional[int]:
     match = _AGE.fullmatch(text.strip().lower())
     return int(match[1]) * _UNITS_S[match[2]] * 1_000_000_000 if match else None

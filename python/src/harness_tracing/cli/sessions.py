@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
@@ -13,14 +13,16 @@ from harness_tracing.cli.edge import (
     confirm,
     pass_edge,
     print_json,
-    print_table,
+    print_lines,
     print_tree,
     talk,
 )
-from harness_tracing.cli.parameters import age_ns, agent_name, since_ns, until_ns
+from harness_tracing.cli.parameters import age_ns, agent_name, command_line, since_ns, until_ns
 from harness_tracing.cli.source import reading, source_option
 from harness_tracing.errors import StoreError
-from harness_tracing.store import SessionRow, Store, TurnRow, VerdictCounts
+
+if TYPE_CHECKING:
+    from harness_tracing.store import SessionRow, Store, TurnRow
 
 _ROWS = 50
 _LARGEST_GATE_FILE = 1_000_000
@@ -34,7 +36,7 @@ _FILTERS = {
 }
 _NOTHING_YET = (
     "Nothing has been traced yet. Once your agent is set up for tracing, its next session "
-    "appears here."
+    "appears here; `harness import` takes in the sessions that it has kept."
 )
 
 
@@ -88,6 +90,7 @@ def list_sessions(
         counts = store.verdict_counts(ids) if store and ids else {}
     if as_json:
         from harness_tracing.observe import report, verdicts
+        from harness_tracing.store import VerdictCounts
 
         none = (VerdictCounts(), 0)
         print_json(
@@ -100,10 +103,10 @@ def list_sessions(
             ]
         )
     elif rows:
-        from harness_tracing.observe.listing import session_table
+        from harness_tracing.observe.sessions import session_lines
 
         shown = rows if limit is not None else rows[:_ROWS]
-        print_table(edge, lambda width: session_table(shown, width))
+        print_lines(edge, lambda width: session_lines(shown, width))
         if len(rows) > len(shown):
             talk(f"The latest {len(shown)} sessions; --limit shows more.")
     else:
@@ -163,7 +166,12 @@ def show(
 @sessions.command("summary")
 @click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
-@click.option("--gate", metavar="COMMAND", help="The project's gate, such as `make check`.")
+@click.option(
+    "--gate",
+    metavar="COMMAND",
+    callback=command_line,
+    help="The project's gate, such as `make check`.",
+)
 @click.option("--no-pager", is_flag=True, help="Print, however long it is.")
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
 @source_option
@@ -180,8 +188,9 @@ def summary(
     """Say what a session did: tool calls, changes, checks, and where tokens and time went.
 
     And whether the project's gate passed after the last change to its code. The gate is
-    `check` in the project's Makefile, justfile or package.json (and its like), as the session saw
-    it or as it lies in the session's folder. --gate names another one.
+    what `gates` in config.yaml names for the project, else `check` in its Makefile, justfile or
+    package.json (and its like), as the session saw it or as it lies in the session's folder.
+    --gate names another one.
     """
     from harness_tracing.observe.summary import summary_of
     from harness_tracing.prices import PriceTable
@@ -193,7 +202,10 @@ def summary(
     turns = [each.turn for each in rows]
     # What a server says of a folder is about another machine's.
     on_disk = gate_files(row.session.cwd) if source is None else {}
-    facts = summary_of(turns, PriceTable.load(), given_gate=gate, on_disk=on_disk)
+    own = None if gate else edge.settings.gates.get(row.project)
+    facts = summary_of(
+        turns, PriceTable.load(), given_gate=gate, configured_gate=own, on_disk=on_disk
+    )
     if as_json:
         from harness_tracing.observe import report, verdicts
         from harness_tracing.observe.summary.report import of_summary

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
 from harness_tracing.cli.edge import Edge, pass_edge, print_json, talk
 from harness_tracing.cli.parameters import agent_name, since_ns
-from harness_tracing.store import TurnChoice, UsageRow
+
+if TYPE_CHECKING:
+    from harness_tracing.store import TurnChoice, UsageRow
 
 _PICTURES = (".svg", ".png")
 _WIDTH = 80
@@ -65,6 +67,8 @@ def stats(
     if evaluations:
         by = (*(by or ("day",)), "evaluator")
     by = tuple(dict.fromkeys(by or (("day",) if plot else ())))
+    from harness_tracing.store import TurnChoice
+
     _check(by, plot)
     choice = TurnChoice(agent=agent, project=project, since_ns=since, until_ns=until)
     if "evaluator" in by:
@@ -137,7 +141,8 @@ def _print(edge: Edge, rows: list[UsageRow], by: tuple[str, ...]) -> None:
 
 def _print_table(edge: Edge, lines: list[str]) -> None:
     header, *rest = lines
-    plain = "NO_COLOR" in edge.environ or not sys.stdout.isatty()
+    dumb = edge.environ.get("TERM") == "dumb" or "NO_COLOR" in edge.environ
+    plain = dumb or not sys.stdout.isatty()
     click.echo("\n".join([header if plain else click.style(header, dim=True), *rest]))
 
 

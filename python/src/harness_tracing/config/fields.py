@@ -11,9 +11,10 @@ from typing import Any, Callable, Optional
 from harness_tracing.config.headers import credential, headers
 from harness_tracing.config.layers import Layers, Setting
 from harness_tracing.config.settings import Origin, Source
-from harness_tracing.config.values import Read, path, shape, switch, text
+from harness_tracing.config.values import Read, shape, switch, text
 from harness_tracing.destinations import Kind, Protocol
 from harness_tracing.errors import ConfigError
+from harness_tracing.paths import absolute
 
 CONTENT = ("log_prompts", "log_tool_details", "log_tool_content")
 """The switches that hide content from a destination."""
@@ -73,7 +74,7 @@ READ: Mapping[str, Read] = {
     "space_id": credential,
     "headers": headers,
     "protocol": _protocol,
-    "certificate": path,
+    "certificate": absolute,
     "project": text,
     "shape": shape,
     "stream": switch,

@@ -13,15 +13,13 @@ from harness_tracing.evaluate.definitions import NOT_MEASURABLE
 from harness_tracing.evaluate.results import passed
 from harness_tracing.model import ModelCall, Step, Subagent, ToolCall, Turn, span_id, step_id
 from harness_tracing.observe.labels import (
-    CAREFUL,
-    FAILED,
-    QUIET,
     call_row,
     moment_row,
     subagent_row,
     tool_row,
 )
 from harness_tracing.observe.rows import Row, block, sentence, words
+from harness_tracing.observe.styles import CAREFUL, FAILED, QUIET
 from harness_tracing.observe.text import plural
 from harness_tracing.observe.verdicts import spans_of
 from harness_tracing.store import Annotation

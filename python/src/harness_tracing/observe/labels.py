@@ -10,20 +10,9 @@ from rich.text import Text
 
 from harness_tracing.model import ModelCall, Moment, Step, Subagent, ToolCall, Usage
 from harness_tracing.observe.rows import Fact, Row, column, sentence, words
+from harness_tracing.observe.styles import CAREFUL, FAILED, MODEL, QUIET, STATUS_STYLES
 from harness_tracing.observe.text import duration, first_line, plural, tokens
 
-QUIET, FAILED, CAREFUL, MODEL, LIVE = "dim", "red", "yellow", "cyan", "cyan"
-STATUS_STYLES = {
-    "completed": QUIET,
-    "ok": QUIET,
-    "failed": FAILED,
-    "error": FAILED,
-    "denied": CAREFUL,
-    "interrupted": CAREFUL,
-    "unknown": CAREFUL,
-    "open": LIVE,
-    "running": LIVE,
-}
 _ORDINARY_ENDS = {None, "tool_use", "end_turn", "tool_calls", "stop", "stop_sequence"}
 # The argument that tells a call from its neighbours, the most telling first. These are the
 # names the agents' own tools use.

@@ -6,16 +6,18 @@ not known is null.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
 from harness_tracing.model import ModelCall, Step, Subagent, ToolCall, Turn, Usage, step_id
 from harness_tracing.model import span_id as derived_span_id
 from harness_tracing.model import trace_id as derived_trace_id
-from harness_tracing.observe.deliveries import Delivery
 from harness_tracing.spans.json_form import iso_time
-from harness_tracing.store import ProjectRow, SessionRow, TurnRow
+
+if TYPE_CHECKING:
+    from harness_tracing.observe.deliveries import Delivery
+    from harness_tracing.store import ProjectRow, SessionRow, TurnRow
 
 Report = dict[str, Any]
 

@@ -27,9 +27,9 @@ from harness_tracing.model import (
     Turn,
 )
 from harness_tracing.observe import contents, findings, labels
-from harness_tracing.observe.labels import CAREFUL, FAILED, QUIET, STATUS_STYLES
 from harness_tracing.observe.nesting import Node, nested
 from harness_tracing.observe.rows import Row, sentence, words
+from harness_tracing.observe.styles import CAREFUL, FAILED, QUIET, STATUS_STYLES
 from harness_tracing.observe.text import clock, duration, moment, money, plural
 from harness_tracing.store import SessionRow, TurnRow
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from harness_tracing.store import codec
-from harness_tracing.store.search import TurnChoice
+from harness_tracing.store.choice import TurnChoice
 from harness_tracing.store.usage import Days
 
 RATE_GROUPS = ("day", "project", "agent", "evaluator")

@@ -317,9 +317,9 @@ class SessionWork:
             self._repositories[turn.turn_id] = read_repository(turn.cwd)
         found = self._repositories[turn.turn_id]
         repository = Repository(
-            url=found.url,
+            url=found.url or turn.repository.url,
             branch=turn.repository.branch or found.branch,
-            commit=found.commit,
+            commit=found.commit or turn.repository.commit,
         )
         priced = self._pricing.of(turn)
         if change.final:
