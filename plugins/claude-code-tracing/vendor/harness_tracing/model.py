@@ -7,7 +7,6 @@ This module imports nothing of ours.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, Optional, Union
@@ -23,6 +22,10 @@ class Gap:
 
     what: str
     why: str
+
+
+IMPORTED = Gap("hook times", "imported: the agent's own files tell of it, no hook did")
+"""What a turn says that no hook told of."""
 
 
 @dataclass(frozen=True)
@@ -317,5 +320,7 @@ def outer_span(traceparent: Optional[str]) -> Optional[tuple[str, str]]:
 
 
 def _digest(*parts: str) -> str:
+    import hashlib  # late: it loads OpenSSL, and lists of sessions derive no ids
+
     joined = "\x00".join(("harness", *parts))
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from harness_tracing.errors import ConfigError
+
+HOME_VARIABLE = "ARIZE_HARNESS_HOME"
 DEFAULT_HOME = Path(".arize") / "harness"
 
 
@@ -94,6 +100,67 @@ class Home:
         return self.root / "skills.json"
 
     @property
+    def improvements(self) -> Path:
+        """What `harness improve apply` found in the files it edited, by proposal."""
+        return self.root / "improvements"
+
+    @property
     def status(self) -> Path:
         """The lines that `harness status` printed last, by environment."""
         return self.root / "status"
+
+    @property
+    def evaluate_lock(self) -> Path:
+        """Held by the one process that works on tasks."""
+        return self.root / "evaluate.lock"
+
+    @property
+    def judge_cache(self) -> Path:
+        """Judges' verdicts by the digest of what was asked."""
+        return self.root / "judge-cache.sqlite3"
+
+    @property
+    def evaluators(self) -> Path:
+        """The user's own rules, one Python file each, unless config.yaml names another folder."""
+        return self.root / "evaluators"
+
+
+def user_home(env: Mapping[str, str]) -> Path:
+    """The user's home folder: ``HOME``, on Windows ``USERPROFILE``, else the password database.
+
+    Raises ConfigError when nobody knows it.
+    """
+    for variable in ("HOME", "USERPROFILE"):
+        if Path(env.get(variable, "")).is_absolute():
+            return Path(env[variable])
+    try:
+        import pwd
+
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except (ImportError, KeyError):
+        raise ConfigError("HOME is not set; set it to your home folder") from None
+
+
+def absolute(value: Any, home: Path) -> Path:
+    """A path that does not depend on the folder one is in; ``~/`` is the user's `home`.
+
+    Raises ValueError, whose text follows "it may be", when it is none.
+    """
+    if isinstance(value, str) and (value == "~" or value.startswith(("~/", "~\\"))):
+        return home / value[2:]
+    # Hooks run in whatever folder the agent is in: a relative path would move about.
+    if not isinstance(value, str) or not Path(value).is_absolute():
+        raise ValueError("an absolute path or one that begins with ~/")
+    return Path(value)
+
+
+def home_of(env: Mapping[str, str]) -> Home:
+    """Where our files lie for who has this environment, as `config.load` finds it.
+
+    Without a look at config.yaml. Raises ConfigError when nobody knows the user's home.
+    """
+    of_user = user_home(env)
+    try:
+        return Home(absolute(env.get(HOME_VARIABLE) or None, of_user))
+    except ValueError:
+        return Home(of_user / DEFAULT_HOME)

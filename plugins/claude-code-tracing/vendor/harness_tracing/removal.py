@@ -161,7 +161,8 @@ def remove_files(home: Home, *, keep_store: bool) -> list[Path]:
         home.versions,
         home.bootstrap,
     ]
-    files = [home.config, home.skills, root / ".pruned"]
+    files = [home.config, home.skills, home.evaluate_lock, root / ".pruned"]
+    files += root.glob(home.judge_cache.name + "*")
     if not keep_store:
         files += [home.store, *root.glob(home.store.name + "-*")]
     for path in (*folders, *files):

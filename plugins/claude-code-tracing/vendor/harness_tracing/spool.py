@@ -6,7 +6,6 @@ time of the event. It is written once and never changed; it is whole when it par
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import time
@@ -14,13 +13,13 @@ from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-import msgspec
-
-from harness_tracing.agents.base import HookEvent
 from harness_tracing.locks import FileLock
 from harness_tracing.paths import Home
+
+if TYPE_CHECKING:
+    from harness_tracing.agents.base import HookEvent
 
 COMMON = "_common"
 OURS = ("worker.", "flush.", ".")
@@ -110,6 +109,10 @@ def parse(content: bytes) -> Any:
 
     Raises ValueError when it is no JSON.
     """
+    import json
+
+    import msgspec
+
     try:
         return msgspec.json.decode(content)
     except msgspec.DecodeError:
@@ -137,6 +140,8 @@ def read_event(file: SpoolFile, now_ns: int) -> Optional[HookEvent]:
     One that will never be whole (the disk was full) gives an event without a payload: its name
     and time are true all the same. Raises FileNotFoundError when it is gone.
     """
+    from harness_tracing.agents.base import HookEvent
+
     content = file.path.read_bytes()
     try:
         payload = parse(content)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Literal, Optional
 Kind = Literal["ax", "phoenix", "otlp"]
 Protocol = Literal["http", "grpc"]
 Shape = Literal["turns", "calls"]
+_AX_HOST = re.compile(r"https://otlp\.([a-z0-9-]+\.)?arize\.com[:/]")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,19 @@ class Target:
         return self.kind, self.endpoint, self.space
 
     @property
+    def annotator_kinds(self) -> tuple[str, ...]:
+        """Whose verdicts on turns can follow them there; none where no way is known.
+
+        Phoenix takes all by its REST API, Arize AX by its own those of people. The address of
+        such an API is known of a server that is spoken HTTP with, and of AX's own hosts.
+        """
+        if self.kind == "phoenix" and self.endpoint.endswith("/v1/traces"):
+            return ("CODE", "HUMAN", "LLM")
+        if self.kind == "ax" and _AX_HOST.match(self.endpoint):
+            return ("HUMAN",)
+        return ()
+
+    @property
     def title(self) -> str:
         """How messages name it, such as ``phoenix at http://localhost:6006/v1/traces``."""
         space = f" (space {self.space})" if self.space else ""
@@ -61,7 +76,8 @@ class Destination:
     `name` is the user's name for it (``ax``, ``phoenix``, ``otlp`` or a key of config.yaml).
     `headers` go with every request and are secret; they include the credentials. `proxy` is
     the URL of the proxy to use for this endpoint, None for a direct connection. `certificate`
-    is a file of CA certificates to trust instead of the system's.
+    is a file of CA certificates to trust instead of the system's. `annotations`: verdicts on
+    turns that were sent there follow them.
     """
 
     name: str
@@ -70,6 +86,7 @@ class Destination:
     proxy: Optional[str] = field(default=None, repr=False)
     certificate: Optional[Path] = None
     timeout_s: float = 10.0
+    annotations: bool = True
 
     @property
     def fingerprint(self) -> str:

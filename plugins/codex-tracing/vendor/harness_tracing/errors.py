@@ -41,3 +41,7 @@ class PackageMissingError(TracerError, ImportError):
 
 class RemoteError(TracerError):
     """A team's server cannot be read; the message says why and holds no credential."""
+
+
+class ImproveError(TracerError):
+    """A proposal cannot be made, applied or taken back; no file was changed."""

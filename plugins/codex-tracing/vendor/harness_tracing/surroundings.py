@@ -8,18 +8,8 @@ from pathlib import Path
 from harness_tracing import agents, config
 from harness_tracing.agents.base import Agent
 from harness_tracing.config import Settings, Source
-from harness_tracing.config.values import path
 from harness_tracing.observe.deliveries import Known
-from harness_tracing.paths import DEFAULT_HOME, Home
-
-
-def home_here(env: Mapping[str, str]) -> Home:
-    """Where our files lie, without reading config.yaml: it may be what is wrong."""
-    user_home = config.user_home(env)
-    try:
-        return Home(path(env.get("ARIZE_HARNESS_HOME"), user_home))
-    except ValueError:
-        return Home(user_home / DEFAULT_HOME)
+from harness_tracing.paths import Home
 
 
 def settings_here(env: Mapping[str, str], home: Home) -> dict[str, Settings]:

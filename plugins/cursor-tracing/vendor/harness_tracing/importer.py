@@ -1,15 +1,15 @@
 """History: what agents keep on disk goes through the same readers into the store.
 
 Only the agents' own files are read; no hook told of these turns, and a Gap says so. Nothing is put
-into the outbox. What capture stored stays as it is, and what it works on is left to it. Each
-session is a unit of its own: stopped at any point, the next run goes on.
+into the outbox. What capture stored stays as it is, and what it works on is left to it. Turns of
+several sessions are stored in one transaction; stopped at any point, the next run goes on.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,30 +18,32 @@ from typing import Any, Callable, Literal, Optional
 import msgspec
 
 from harness_tracing import agents, spool
-from harness_tracing.agents.base import Changes, HistorySession, Line, TurnChange
+from harness_tracing.agents.base import COMPRESSED_SUFFIX, Changes, HistorySession, Line, TurnChange
 from harness_tracing.agents.history import folder_name
 from harness_tracing.config import Settings
 from harness_tracing.decoding import decoder_of
 from harness_tracing.errors import TracerError
 from harness_tracing.follow import CHUNK_BYTES, Follower
 from harness_tracing.log import agent_log
-from harness_tracing.model import Gap, Message
+from harness_tracing.model import IMPORTED, Message, Turn
 from harness_tracing.paths import Home
 from harness_tracing.prices import PriceTable
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
-from harness_tracing.store import SessionChange, SessionRow, Store, TurnWrite
+from harness_tracing.store import Prepared, SessionChange, SessionRow, Store, TurnWrite
 from harness_tracing.worker.presence import Presence, Session
 from harness_tracing.worker.pricing import Pricing, total
 from harness_tracing.worker.session import UNKNOWN_AGENT_NS, Saved
 from harness_tracing.worker.settings import settings_elsewhere
 
-NO_HOOKS = Gap("hook times", "imported: the agent's own files tell of it, no hook did")
 MAY_RUN = "the last turn may still run: it has no end, and its file is not a day old"
 # How far apart what is read in one go is said to have been seen: readers settle what has been quiet
 # for seconds, and hold open for many minutes what may still come.
 ROUND_NS = 5 * 10**9
+# How much waits for one transaction, in bytes of bodies: what a commit costs is paid seldom, and
+# memory stays flat.
+MOST_WAITING_BYTES = 2 << 20
 
-Outcome = Literal["imported", "unchanged", "busy", "off", "empty", "failed"]
+Outcome = Literal["imported", "unchanged", "busy", "off", "empty", "compressed", "failed"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Imported:
 
     "busy": capture is at work on it, or its last turn may still run; what of it was over is in
     the store. "off": its settings say it is not traced. "empty": there is no turn in it.
+    "compressed": its file cannot be read.
     """
 
     agent: str
@@ -125,17 +128,36 @@ class Importer:
     ) -> None:
         self._home, self._env, self._store, self._clock = home, env, store, clock
         self._chunk_bytes = chunk_bytes
-        self._writing = nullcontext() if writing is None else writing
+        self._waiting = _Waiting(store, nullcontext() if writing is None else writing)
         self._prices = PriceTable.load()
         self._settings: dict[tuple[str, Optional[str]], Settings] = {}
 
     def take(self, wanted: Wanted) -> Imported:
         """Import a session as far as it is new. What goes wrong with it is told, not raised."""
+        return self.take_all((wanted,))[0]
+
+    def take_all(self, wanted: Sequence[Wanted]) -> list[Imported]:
+        """Import sessions, in as few transactions as memory allows; all is stored on return."""
+        done = [self._taken(each) for each in wanted]
+        with suppress(TracerError):
+            self._waiting.store()
+        failure = self._waiting.failure()
+        if failure is None:
+            return done
+        # Which of them it hit cannot be told; the next run finds those that are stored.
+        return [
+            replace(each, outcome="failed", turns=0, reason=failure) if each.turns else each
+            for each in done
+        ]
+
+    def _taken(self, wanted: Wanted) -> Imported:
         session = wanted.session
 
         def told(outcome: Outcome, turns: int = 0, reason: str = "") -> Imported:
             return Imported(wanted.agent, session.session_id, session.path, outcome, turns, reason)
 
+        if session.path.endswith(COMPRESSED_SUFFIX):
+            return told("compressed")
         try:
             saved = self._saved(wanted)
             if saved is not None and _is_unchanged(saved, session):
@@ -175,7 +197,9 @@ class Importer:
         if not presence.borrow():
             return "busy", 0, "it is being captured"
         try:
-            return self._work(wanted, settings)
+            done = self._work(wanted, settings)
+            self._waiting.store()  # before capture may begin with it
+            return done
         finally:
             presence.leave()
 
@@ -189,12 +213,12 @@ class Importer:
         if row is not None and saved is None and self._is_captured(row):
             return "unchanged", 0, "it was captured"
         pricing = Pricing(self._store, Policy.of(settings), self._prices)
-        work = _Work(self._store, self._writing, wanted, settings, row, saved, pricing)
+        work = _Work(self._store, self._waiting, wanted, settings, row, saved, pricing)
         return work.run(self._clock(), self._chunk_bytes)
 
     def _is_captured(self, row: SessionRow) -> bool:
         turns = self._store.turns(row.agent, row.session_id)
-        return any(NO_HOOKS not in turn.gaps for turn in turns)
+        return any(IMPORTED not in turn.gaps for turn in turns)
 
     def _saved(self, wanted: Wanted) -> Optional[Saved]:
         raw = self._store.reader_state(wanted.agent, wanted.session.session_id)
@@ -224,13 +248,60 @@ def _is_unchanged(saved: Saved, session: HistorySession) -> bool:
     return True
 
 
+class _Waiting:
+    """Changes that wait to be stored together, in the order they came."""
+
+    def __init__(self, store: Store, writing: AbstractContextManager[Any]) -> None:
+        self._store, self._writing = store, writing
+        self._changes: list[Prepared] = []
+        self._turns: set[tuple[str, str, str]] = set()
+        self._bytes = 0
+        self._failure: Optional[str] = None
+
+    def add(self, change: SessionChange) -> None:
+        """Have it stored, now or with others later."""
+        prepared = self._store.prepare(change)
+        self._changes.append(prepared)
+        self._turns.update(_name(write.turn) for write in change.turns)
+        self._bytes += prepared.size
+        if self._bytes > MOST_WAITING_BYTES:
+            self.store()
+
+    def holds(self, turn: Turn) -> bool:
+        """Whether something of that turn waits here."""
+        return _name(turn) in self._turns
+
+    def store(self) -> None:
+        """Store what waits. Where that is not possible it is given up: see `failure`."""
+        changes, self._changes = self._changes, []
+        self._turns.clear()
+        self._bytes = 0
+        if not changes:
+            return
+        try:
+            with self._writing:
+                self._store.write_all(changes)
+        except TracerError as error:
+            self._failure = str(error)
+            raise
+
+    def failure(self) -> Optional[str]:
+        """Why something was not stored since this was last asked; None when all was."""
+        failure, self._failure = self._failure, None
+        return failure
+
+
+def _name(turn: Turn) -> tuple[str, str, str]:
+    return turn.agent, turn.session_id, turn.turn_id
+
+
 class _Work:
     """One session, from where it was left to the end of its files."""
 
     def __init__(
         self,
         store: Store,
-        writing: AbstractContextManager[Any],
+        waiting: _Waiting,
         wanted: Wanted,
         settings: Settings,
         row: Optional[SessionRow],
@@ -238,7 +309,7 @@ class _Work:
         pricing: Pricing,
     ) -> None:
         self._store, self._wanted, self._pricing = store, wanted, pricing
-        self._writing = writing
+        self._waiting = waiting
         self._settings, self._row = settings, row
         self._policy = Policy.of(settings)
         self._follower = Follower(dict(saved.positions) if saved is not None else {})
@@ -248,6 +319,7 @@ class _Work:
         )
         self._now_ns = max(wanted.session.modified_ns, saved.now_ns if saved is not None else 0)
         self._session = row.session if row is not None else None
+        self._told: set[str] = set()
         self._turns = 0
 
     def run(self, clock_ns: int, chunk_bytes: int) -> tuple[Outcome, int, str]:
@@ -298,18 +370,21 @@ class _Work:
         stored = bool(writes or self._turns or self._row is not None)
         if self._session is not None and (writes or (last and stored)):
             state = self._saved() if last else None
-            change = SessionChange(self._session, writes, state)
-            with self._writing:
-                self._store.write(change)
+            self._waiting.add(SessionChange(self._session, writes, state))
 
     def _write(self, change: TurnChange) -> TurnWrite:
         turn = change.turn
-        if self._store.is_final(turn.agent, turn.session_id, turn.turn_id):
+        if self._waiting.holds(turn):
+            self._waiting.store()
+        # A session that is new here has no turns but those told of it just now.
+        is_new = self._row is None and turn.turn_id not in self._told
+        if not is_new and self._store.is_final(turn.agent, turn.session_id, turn.turn_id):
             return self._pricing.late_write(turn)
+        self._told.add(turn.turn_id)
         self._turns += 1
         priced = self._pricing.of(turn)
         self._pricing.forget(turn.turn_id)
-        turn = redact_turn(replace(turn, gaps=(*turn.gaps, NO_HOOKS)), self._policy)
+        turn = redact_turn(replace(turn, gaps=(*turn.gaps, IMPORTED)), self._policy)
         return TurnWrite(turn, True, total(priced), priced.unpriced)
 
     def _saved(self) -> bytes:

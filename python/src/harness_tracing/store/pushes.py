@@ -16,8 +16,8 @@ from typing import Any, Optional
 
 from harness_tracing.destinations import Target
 from harness_tracing.store.database import explained, snapshot, transaction
-from harness_tracing.store.enqueue import target_of
 from harness_tracing.store.outbox import LONGEST_HOLD_NS, Account
+from harness_tracing.store.outbox_rows import target_of
 from harness_tracing.store.verdicts import Annotation, annotation_of
 
 MOST_DUE = 1000

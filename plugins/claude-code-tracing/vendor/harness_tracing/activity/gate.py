@@ -13,6 +13,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Optional
 
 from harness_tracing.activity import tools
@@ -52,6 +53,9 @@ _TASK_RUNNERS = ("just", "task", "poe")
 _NOT_THERE = re.compile(
     r"No rule to make target|[Mm]issing script|does not contain recipe|not found"
 )
+_TARGETS = (*_MAKES, *_TASK_RUNNERS)
+_FLAG = re.compile(r"-[qvsx]+|--\w[\w-]*")
+Runs = Literal["whole", "narrower"]
 _NARROWING = re.compile(r"(\w*ARGS|TESTS?|K|T|FILTER|ONLY|PYTEST_ADDOPTS|FILE|FILES)=.*", re.DOTALL)
 
 
@@ -66,6 +70,11 @@ class Gate:
     def text(self) -> str:
         """The command as one would type it."""
         return shlex.join(self.words)
+
+    @cached_property
+    def bare(self) -> tuple[str, ...]:
+        """Its words without wrappers."""
+        return unwrapped(self.words) or self.words
 
 
 def declared_gate(files: Mapping[str, str], where: str) -> Optional[Gate]:
@@ -110,15 +119,18 @@ def gate_of(
     turns: Sequence[Readable],
     *,
     given: Optional[str] = None,
+    configured: Optional[str] = None,
     on_disk: Optional[Mapping[str, str]] = None,
 ) -> Optional[Gate]:
     """The gate of the project that turns worked in, None when none is known.
 
-    In this order: the command somebody gave; the project's files as the session saw them; those
-    `on_disk` (by name); a gate that the session ran itself.
+    In this order: the command somebody gave; the one `configured` for the project; its files
+    as the session saw them; those `on_disk` (by name); a gate that the session ran itself.
     """
     if given:
         return Gate(tuple(shlex.split(given)), "given")
+    if configured:
+        return Gate(tuple(shlex.split(configured)), "config.yaml")
     read = activities_of(turns)
     seen = declared_gate(seen_files(read), "as seen in the session")
     return seen or declared_gate(on_disk or {}, "on disk") or _gate_that_ran(read)
@@ -189,40 +201,42 @@ def _cwd_of(turns: Sequence[TurnActivity]) -> Optional[str]:
     return next((each.turn.cwd for each in turns if each.turn.cwd), None)
 
 
-def runs_gate(
-    command: Command, gate: Gate, folder: Optional[str]
-) -> Optional[Literal["whole", "narrower"]]:
+def runs_gate(command: Command, gate: Gate, folder: Optional[str]) -> Optional[Runs]:
     """Whether a command runs the gate, all of it or a part; `folder` is the project's root."""
     words = command.words
     if not words or command.outcome == "not run":
         return None
-    where = posixpath.normpath(posixpath.join(folder or "", command.folder or "."))
-    if folder is not None and where != posixpath.normpath(folder) and command.folder is not None:
-        return None
-    gate = Gate(unwrapped(gate.words) or gate.words, gate.source)
-    name, wanted = command.name, gate.words[0]
-    if wanted in (*_MAKES, *_TASK_RUNNERS) and (name == wanted or {name, wanted} <= {*_MAKES}):
-        return _of_target(words, gate)
+    how = _runs(command.name, words, gate)
+    if how is None or folder is None or command.folder is None:
+        return how
+    where = posixpath.normpath(posixpath.join(folder, command.folder))
+    return how if where == posixpath.normpath(folder) else None
+
+
+def _runs(name: str, words: tuple[str, ...], gate: Gate) -> Optional[Runs]:
+    bare = gate.bare
+    wanted = bare[0]
+    if wanted in _TARGETS and (name == wanted or {name, wanted} <= {*_MAKES}):
+        return _of_target(words, bare)
     if wanted in _PACKAGE_RUNNERS and name in _PACKAGE_RUNNERS:
-        return _of_script(words, gate)
-    if (name, *words[1:])[: len(gate.words)] != gate.words:
+        return _of_script(words, bare)
+    if name != wanted or words[1 : len(bare)] != bare[1:]:
         return None
-    rest = words[len(gate.words) :]
-    flags_only = all(re.fullmatch(r"-[qvsx]+|--\w[\w-]*", word) for word in rest)
+    flags_only = all(map(_FLAG.fullmatch, words[len(bare) :]))
     return "whole" if flags_only else "narrower"
 
 
-def _of_target(words: tuple[str, ...], gate: Gate) -> Optional[Literal["whole", "narrower"]]:
+def _of_target(words: tuple[str, ...], gate: tuple[str, ...]) -> Optional[Runs]:
     if LOOKS_ONLY & set(words) or "-C" in words:
         return None
-    if not set(tasks_of(gate.words)) <= set(tasks_of(words)):
+    if not set(tasks_of(gate)) <= set(tasks_of(words)):
         return None
     narrowed = any(_NARROWING.fullmatch(word) for word in words) or "-i" in words
     return "narrower" if narrowed else "whole"
 
 
-def _of_script(words: tuple[str, ...], gate: Gate) -> Optional[Literal["whole", "narrower"]]:
-    script = tasks_of(gate.words)
+def _of_script(words: tuple[str, ...], gate: tuple[str, ...]) -> Optional[Runs]:
+    script = tasks_of(gate)
     if tasks_of(words) != script:
         return None
     named = [place for place, word in enumerate(words) if word in (*script, "t", "tst")]

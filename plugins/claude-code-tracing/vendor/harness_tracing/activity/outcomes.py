@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Optional
+from typing import Literal, NamedTuple, Optional
 
-from harness_tracing.activity.shell import (
+from harness_tracing.activity.script import (
     Group,
     Part,
     Pipeline,
@@ -31,8 +31,7 @@ _SHOWN_STATUS = re.compile(r"\$\{?(\?|PIPESTATUS\[0\]|pipestatus\[1\])\}?")
 _NUMBER = r"(\d{1,3})"
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """A simple command of a script with how it ended, and why that is not known.
 
     `within` are the subshells it ran in, the outermost first.
@@ -63,6 +62,8 @@ def ended(
         succeeded, options = None, Options()
     found: list[Ended] = []
     statements = script.statements
+    if len(statements) == 1 and not statements[0].background:
+        return _statement(statements[0], succeeded, None, options, output)
     options = _set_before(statements, options)
     for place, statement in enumerate(statements):
         last = place == len(statements) - 1
@@ -78,7 +79,7 @@ def ended(
             after = statements[place + 1]
             told = _printed(after, output, "?")
             why = None if told is not None else f"`{_name(after)}` ran after it"
-        ones = list(_statement(statement, told, why, options, output))
+        ones = _statement(statement, told, why, options, output)
         found += ones if last else _first_printed(statement, statements[place + 1], ones, output)
     return found
 
@@ -132,17 +133,27 @@ def _printed(after: Statement, output: str, variable: str) -> Optional[bool]:
 
 def _statement(
     statement: Statement, told: Optional[bool], why: Optional[str], options: Options, output: str
-) -> Iterator[Ended]:
+) -> list[Ended]:
     """What the status of a list says about its pipelines, from the last to the first."""
+    found: list[Ended] = []
+    if not statement.joins:
+        for pipeline in statement.pipelines:
+            _pipeline(pipeline, told, why, options, output, found)
+        return found
     told_of = _shown_by_echo(statement, _list_statuses(statement, told), output)
     for place, pipeline in enumerate(statement.pipelines):
         known, maybe_not_reached = told_of[place]
         reason = why
-        if known is None and reason is None and len(statement.pipelines) > 1:
+        if known is None and reason is None:
             reason = "it is one of several in a list"
-        for one in _pipeline(pipeline, known, reason, options, output):
-            skipped = maybe_not_reached and one.outcome == "failed"
-            yield replace(one, outcome="not passed") if skipped else one
+        first = len(found)
+        _pipeline(pipeline, known, reason, options, output, found)
+        if maybe_not_reached:
+            found[first:] = [
+                one._replace(outcome="not passed") if one.outcome == "failed" else one
+                for one in found[first:]
+            ]
+    return found
 
 
 def _list_statuses(statement: Statement, told: Optional[bool]) -> list[tuple[Optional[bool], bool]]:
@@ -172,18 +183,21 @@ def _shown_by_echo(
     statement: Statement, statuses: list[tuple[Optional[bool], bool]], output: str
 ) -> list[tuple[Optional[bool], bool]]:
     """``check && echo yes || echo no``: what was printed says how the check ended."""
+    echoed = [_echoed(pipeline) for pipeline in statement.pipelines]
+    if not any(echoed):
+        return statuses
     lines = {line.strip() for line in output.splitlines()} - {""}
-    said = [_echoed(pipeline) in lines for pipeline in statement.pipelines]
+    said = [text in lines for text in echoed]
     found = list(statuses)
     for place, (known, _) in enumerate(statuses):
-        if known is not None or _echoed(statement.pipelines[place]):
+        if known is not None or echoed[place]:
             continue
         after = statement.joins[place : place + 2]
         if after[:1] == ("&&",) and said[place + 1]:
             found[place] = (True, False)
         elif after[:1] == ("||",) and said[place + 1] and place == 0:
             found[place] = (False, False)
-        elif after == ("&&", "||") and said[place + 2] and _echoed(statement.pipelines[place + 1]):
+        elif after == ("&&", "||") and said[place + 2] and echoed[place + 1]:
             found[place] = (False, place > 0)
     return found
 
@@ -207,8 +221,13 @@ def _is_harmless(pipeline: Pipeline) -> bool:
 
 
 def _pipeline(
-    pipeline: Pipeline, told: Optional[bool], why: Optional[str], options: Options, output: str
-) -> Iterator[Ended]:
+    pipeline: Pipeline,
+    told: Optional[bool],
+    why: Optional[str],
+    options: Options,
+    output: str,
+    found: list[Ended],
+) -> None:
     if told is not None and pipeline.negated:
         told = not told
     last = len(pipeline.parts) - 1
@@ -219,27 +238,31 @@ def _pipeline(
             reason = f"its exit status went into `{_part_name(pipeline.parts[last])}`"
         elif place == last and last and options.pipefail and told is False:
             known, reason = None, "it is part of a pipeline that failed"
-        yield from _part(part, known, reason, options, output)
+        if isinstance(part, Simple):
+            _simple(part, known, reason, found)
+        else:
+            found += _group(part, known, reason, options, output)
 
 
-def _part(
-    part: Part, told: Optional[bool], why: Optional[str], options: Options, output: str
+def _group(
+    part: Group, told: Optional[bool], why: Optional[str], options: Options, output: str
 ) -> Iterator[Ended]:
-    if isinstance(part, Group) and not part.branching:
-        for one in ended(part.script, told, output, options):
-            within = (id(part), *one.within) if part.subshell else one.within
-            yield replace(one, within=within, why=one.why if one.why is not None else why)
-        return
-    if isinstance(part, Group):
+    if part.branching:
         for command in simple_commands(part.script):
             yield Ended(command, "unknown", "it stands in a branch or loop")
         return
-    outcome: Outcome = "unknown" if told is None else "passed" if told else "failed"
-    if told is None and why is None:
-        why = "its exit status was not recorded"
-    yield Ended(part, outcome, why if told is None else None)
-    for inner in part.inner:
-        yield Ended(inner, "unknown", "its output became part of another command")
+    for one in ended(part.script, told, output, options):
+        within = (id(part), *one.within) if part.subshell else one.within
+        yield one._replace(within=within, why=one.why if one.why is not None else why)
+
+
+def _simple(part: Simple, told: Optional[bool], why: Optional[str], found: list[Ended]) -> None:
+    if told is None:
+        found.append(Ended(part, "unknown", why or "its exit status was not recorded"))
+    else:
+        found.append(Ended(part, "passed" if told else "failed"))
+    why = "its output became part of another command"
+    found += [Ended(inner, "unknown", why) for inner in part.inner]
 
 
 def _name(statement: Statement) -> str:

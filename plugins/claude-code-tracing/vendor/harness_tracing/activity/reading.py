@@ -19,6 +19,7 @@ from harness_tracing.activity.edits import Edit, edits_by, reads_by
 from harness_tracing.model import ToolCall, Turn
 
 _SHELL_LIVES_ON = "claude-code"
+_CHANGES = ("edit", "shell")
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,33 @@ def activity_of(turn: Readable) -> TurnActivity:
         return turn
     calls = tool_calls(turn)
     parents = {call.parent_tool_use_id for call in calls}
+    lives_on = turn.agent == _SHELL_LIVES_ON
     commands: list[Command] = []
     edits: list[Edit] = []
     reads: list[tuple[str, ToolCall]] = []
+    unseen: list[ToolCall] = []
     folder = turn.cwd
     for call in calls:
         # Only the main agent's shell of Claude Code keeps its folder from call to call.
         where = folder if call.agent_id is None else turn.cwd
         own: list[Command] = []
-        if tools.kind_of(call) == "shell":
+        kind = tools.kind_of(call)
+        if kind == "shell":
             own = of_tool(call, where)
-            if turn.agent == _SHELL_LIVES_ON and call.agent_id is None:
+            if lives_on and call.agent_id is None and any(each.name == "cd" for each in own):
                 folder = folder_after(call, where)
-        elif call.tool_use_id not in parents:
+            if not own and is_unseen(call):
+                unseen.append(call)
+        elif isinstance(call.input, str) and call.tool_use_id not in parents:
             own = of_cell(call, where)
         commands += own
-        edits += edits_by(call, own)
-        reads += [(path, call) for path in reads_by(call, own)]
-    unseen = tuple(filter(is_unseen, calls))
-    return TurnActivity(turn, tuple(calls), tuple(commands), tuple(edits), tuple(reads), unseen)
+        if kind in _CHANGES:
+            edits += edits_by(call, own)
+        if own or kind == "read":
+            reads += [(path, call) for path in reads_by(call, own)]
+    return TurnActivity(
+        turn, tuple(calls), tuple(commands), tuple(edits), tuple(reads), tuple(unseen)
+    )
 
 
 def activities_of(turns: Iterable[Readable]) -> list[TurnActivity]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import cache
 from typing import Literal, Optional
+
+from harness_tracing.activity.words import program
 
 CheckKind = Literal["tests", "lint", "types", "format", "build", "check"]
 """``check``: several of these, by the project's own script."""
@@ -126,6 +128,7 @@ _TAKES_VALUE = {"-C", "-f", "--directory", "--file", "-j", "--prefix", "--filter
 _MAKES = {"make", "gmake"}
 _RUNS_NOTHING = {"--version", "--help", "--collect-only", "--co", "--dry-run"}
 _DRY_RUNS = {"-n", "--just-print", "-q", "--question"}
+_KNOWN = {*_TASK_RUNNERS, *_PACKAGE_RUNNERS, *(words.split(" ", 1)[0] for words in _TABLE)}
 
 # What the output of a runner says when its exit status is out of sight: failed, passed.
 _SAID: dict[str, tuple[str, str]] = {
@@ -145,6 +148,9 @@ _SAID: dict[str, tuple[str, str]] = {
     "npm": (r"^npm (ERR!|error) ", r"(?!)"),
 }
 
+# Without one of these words its patterns, which take long over long outputs, find nothing.
+_NEEDS = {"pytest": ("failed", "error", "passed")}
+
 
 @dataclass(frozen=True)
 class Check:
@@ -158,20 +164,21 @@ def check_of(words: tuple[str, ...]) -> Optional[Check]:
     """What a command of these words checks, None when it is no check that is known."""
     if not words:
         return None
-    name = PurePosixPath(words[0]).name
+    name = program(words[0])
     if name in ("gradlew", "mvnw"):
         name = name[:-1]
+    own = words[0] != name or name.endswith((".sh", ".py", ".js", ".ts", ".mjs"))
+    if name not in _KNOWN and not own:
+        return None
     if _RUNS_NOTHING & set(words[1:]) or (name in _MAKES and _DRY_RUNS & set(words[1:])):
         return None
     if name in _TASK_RUNNERS or name in _PACKAGE_RUNNERS:
         looks = name not in _PACKAGE_RUNNERS and LOOKS_ONLY & set(words)
         return None if looks else _of_task(name, words)
-    kind = _listed(name, words[1:])
+    kind = _listed(name, words[1:]) if name in _KNOWN else None
     if kind is not None:
         return Check(kind, name)
-    if words[0] != name or name.endswith((".sh", ".py", ".js", ".ts", ".mjs")):
-        return _of_script(name)
-    return None
+    return _of_script(name) if own else None
 
 
 def _listed(name: str, rest: tuple[str, ...]) -> Optional[CheckKind]:
@@ -208,7 +215,7 @@ def tasks_of(words: tuple[str, ...]) -> list[str]:
             skip = True
         elif not word.startswith("-") and "=" not in word:
             tasks.append(word.split(":")[0] if words[0] in _PACKAGE_RUNNERS else word)
-    if PurePosixPath(words[0]).name in _PACKAGE_RUNNERS:
+    if program(words[0]) in _PACKAGE_RUNNERS:
         tasks = [task for task in tasks if task not in ("run", "run-script")][:1]
         tasks = ["test" if task in ("t", "tst") else task for task in tasks]
     return tasks
@@ -226,10 +233,18 @@ def _of_script(name: str) -> Optional[Check]:
 
 def said(check: Check, output: str) -> Optional[bool]:
     """Whether the check passed by what it printed; None when that does not show."""
-    patterns = _SAID.get(check.runner)
-    if patterns is None:
+    patterns = _said(check.runner)
+    if patterns is None or not any(map(output.__contains__, _NEEDS.get(check.runner, ("",)))):
         return None
-    failed, passed = (re.compile(pattern, re.MULTILINE) for pattern in patterns)
+    failed, passed = patterns
     if failed.search(output):
         return False
     return True if passed.search(output) else None
+
+
+@cache
+def _said(runner: str) -> Optional[tuple[re.Pattern[str], re.Pattern[str]]]:
+    if runner not in _SAID:
+        return None
+    failed, passed = _SAID[runner]
+    return re.compile(failed, re.MULTILINE), re.compile(passed, re.MULTILINE)

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, Optional
 
 from harness_tracing.model import ToolCall
@@ -73,24 +74,38 @@ _CELL_COMMAND = re.compile(
 
 def kind_of(tool: ToolCall) -> ToolKind:
     """What kind of tool it is; a tool of an MCP server is "other"."""
-    if tool.mcp_server is not None:
-        return "other"
-    return _KINDS.get(tool.name.lower().rsplit(".", 1)[-1], "other")
+    return "other" if tool.mcp_server is not None else _kind(tool.name)
+
+
+@lru_cache(maxsize=256)
+def _kind(name: str) -> ToolKind:
+    return _KINDS.get(name.lower().rsplit(".", 1)[-1], "other")
 
 
 def is_hidden(value: Any) -> bool:
     """Whether a value was hidden before it was stored: a content switch was off."""
-    return isinstance(value, str) and _HIDDEN.fullmatch(value) is not None
+    if not isinstance(value, str) or value[:1] != "[":
+        return False
+    return _HIDDEN.fullmatch(value) is not None
 
 
 def shell_text(tool: ToolCall) -> Optional[str]:
     """The command line that a shell tool was asked to run; None when that is not known."""
     asked = tool.input
-    if isinstance(asked, Mapping):
-        asked = next((asked[key] for key in _COMMAND_KEYS if asked.get(key)), None)
+    if isinstance(asked, dict):
+        asked = _first_given(asked)
+    if isinstance(asked, str):
+        return None if is_hidden(asked) else asked
     if isinstance(asked, (list, tuple)) and all(isinstance(word, str) for word in asked):
         return shlex.join(asked)
-    return asked if isinstance(asked, str) and not is_hidden(asked) else None
+    return None
+
+
+def _first_given(asked: Mapping[str, Any]) -> Any:
+    for key in _COMMAND_KEYS:
+        if asked.get(key):
+            return asked[key]
+    return None
 
 
 def cell_commands(tool: ToolCall) -> list[str]:
@@ -117,25 +132,27 @@ def path_of(tool: ToolCall) -> Optional[str]:
 def folder_of(tool: ToolCall) -> Optional[str]:
     """The folder that a shell tool was asked to run in."""
     folder = _first_text(tool.input, _FOLDER_KEYS)
-    result = tool.result if isinstance(tool.result, Mapping) else {}
+    result = tool.result if isinstance(tool.result, dict) else {}
     if folder is None and isinstance(result.get("cwd"), str):
         folder = str(result["cwd"]).removeprefix("file://")
     return folder
 
 
 def _first_text(value: Any, keys: tuple[str, ...]) -> Optional[str]:
-    if not isinstance(value, Mapping):
-        return None
-    found = (value.get(key) for key in keys)
-    return next((each for each in found if isinstance(each, str) and each), None)
+    if isinstance(value, dict):
+        for key in keys:
+            found = value.get(key)
+            if isinstance(found, str) and found:
+                return found
+    return None
 
 
 def output_of(tool: ToolCall) -> str:
     """All that is known of what the tool printed."""
-    result = tool.result if isinstance(tool.result, Mapping) else {}
+    result = tool.result if isinstance(tool.result, dict) else {}
     parts = [tool.output, result.get("output"), tool.error.message if tool.error else None]
     told = [part for part in parts if isinstance(part, str) and not is_hidden(part)]
-    return "\n".join(dict.fromkeys(told))
+    return told[0] if len(told) == 1 else "\n".join(dict.fromkeys(told))
 
 
 def succeeded(tool: ToolCall) -> Optional[bool]:
@@ -143,13 +160,14 @@ def succeeded(tool: ToolCall) -> Optional[bool]:
 
     A command that went on in the background has no status yet, whatever its tool call says.
     """
-    result = tool.result if isinstance(tool.result, Mapping) else {}
-    asked = tool.input if isinstance(tool.input, Mapping) else {}
+    result = tool.result if isinstance(tool.result, dict) else {}
+    asked = tool.input if isinstance(tool.input, dict) else {}
     if result.get("backgroundTaskId") or asked.get("run_in_background") is True:
         return None
-    for key in ("exit_code", "exitCode"):
-        if isinstance(result.get(key), int):
-            return int(result[key]) == 0
+    if result:
+        for key in ("exit_code", "exitCode"):
+            if isinstance(result.get(key), int):
+                return int(result[key]) == 0
     if tool.status == "ok":
         if result.get("returnCodeInterpretation"):
             return False  # Claude Code calls it a success all the same
@@ -159,7 +177,7 @@ def succeeded(tool: ToolCall) -> Optional[bool]:
 
 def exit_code(tool: ToolCall) -> Optional[int]:
     """The exit status of a command as a number, where the agent tells it."""
-    result = tool.result if isinstance(tool.result, Mapping) else {}
+    result = tool.result if isinstance(tool.result, dict) else {}
     for key in ("exit_code", "exitCode"):
         if isinstance(result.get(key), int):
             return int(result[key])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
-from harness_tracing.agents.base import Agent
 from harness_tracing.errors import ConfigError
+
+if TYPE_CHECKING:
+    from harness_tracing.agents.base import Agent
 
 _MODULES = {
     "claude-code": "harness_tracing.agents.claude_code",

@@ -19,6 +19,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     """
     from harness_tracing.cli import quick
 
+    # Python leaves out the streams that a process was started without.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # Traced text may hold what the terminal's encoding has no sign for.
         reconfigure = getattr(stream, "reconfigure", None)

@@ -56,6 +56,15 @@ def moment_ns(
     return at_ns
 
 
+def _ignored(_ctx: click.Context, parameter: click.Parameter, value: Optional[str]) -> None:
+    if value is not None:
+        click.echo(f"{parameter.opts[0]} means nothing on this machine and is ignored.", err=True)
+
+
+space_option = click.option("--space", callback=_ignored, expose_value=False, help="Ignored.")
+"""Hosted commands of the same name want it."""
+
+
 def agent_name(
     _ctx: click.Context, _parameter: click.Parameter, value: Optional[str]
 ) -> Optional[str]:
@@ -69,6 +78,22 @@ def agent_name(
         return agents.get(value).name
     except ConfigError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def command_line(
+    _ctx: click.Context, _parameter: click.Parameter, value: Optional[str]
+) -> Optional[str]:
+    """A command as one types it."""
+    if value is None:
+        return None
+    import shlex
+
+    try:
+        if shlex.split(value):
+            return value
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no command: {error}.") from None
+    raise click.BadParameter("it is empty; write a command such as 'make check'.")
 
 
 def _length_ns(text: str) -> Optional[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
@@ -13,14 +13,16 @@ from harness_tracing.cli.edge import (
     confirm,
     pass_edge,
     print_json,
-    print_table,
+    print_lines,
     print_tree,
     talk,
 )
-from harness_tracing.cli.parameters import age_ns, agent_name, since_ns, until_ns
+from harness_tracing.cli.parameters import age_ns, agent_name, command_line, since_ns, until_ns
 from harness_tracing.cli.source import reading, source_option
 from harness_tracing.errors import StoreError
-from harness_tracing.store import SessionRow, Store, TurnRow
+
+if TYPE_CHECKING:
+    from harness_tracing.store import SessionRow, Store, TurnRow
 
 _ROWS = 50
 _LARGEST_GATE_FILE = 1_000_000
@@ -34,7 +36,7 @@ _FILTERS = {
 }
 _NOTHING_YET = (
     "Nothing has been traced yet. Once your agent is set up for tracing, its next session "
-    "appears here."
+    "appears here; `harness import` takes in the sessions that it has kept."
 )
 
 
@@ -84,15 +86,27 @@ def list_sessions(
     of_project = {"project": wanted["project"], "since_ns": wanted["since"]}
     with reading(edge, source, **of_project, limit=limit) as store:
         rows = store.sessions(**filters, limit=most) if store else []
+        ids = [(row.agent, row.session_id) for row in rows] if as_json else []
+        counts = store.verdict_counts(ids) if store and ids else {}
     if as_json:
-        from harness_tracing.observe import report
+        from harness_tracing.observe import report, verdicts
+        from harness_tracing.store import VerdictCounts
 
-        print_json([report.of_session(row) for row in rows])
+        none = (VerdictCounts(), 0)
+        print_json(
+            [
+                {
+                    **report.of_session(row),
+                    **verdicts.of_counts(*counts.get((row.agent, row.session_id), none)),
+                }
+                for row in rows
+            ]
+        )
     elif rows:
-        from harness_tracing.observe.listing import session_table
+        from harness_tracing.observe.sessions import session_lines
 
         shown = rows if limit is not None else rows[:_ROWS]
-        print_table(edge, lambda width: session_table(shown, width))
+        print_lines(edge, lambda width: session_lines(shown, width))
         if len(rows) > len(shown):
             talk(f"The latest {len(shown)} sessions; --limit shows more.")
     else:
@@ -128,21 +142,36 @@ def show(
     with reading(edge, source, session_id=session_id) as store:
         row = _session(store, session_id, agent)
         turns = _turns(store, row, number) if store else []
+        said = store.annotations(row.agent, row.session_id) if store else []
     if as_json:
-        from harness_tracing.observe import report
+        from harness_tracing.observe import report, verdicts
 
-        print_json({**report.of_session(row), "turns": [report.of_turn(turn) for turn in turns]})
+        told = [report.of_turn(turn) for turn in turns]
+        print_json(
+            {
+                **report.of_session(row),
+                **verdicts.of_session(said),
+                "turns": [{**turn, **verdicts.of_turn(turn, said)} for turn in told],
+            }
+        )
     else:
+        from harness_tracing.observe import findings
         from harness_tracing.observe.tree import View, session_tree
 
-        tree = session_tree(row, turns, View(full=full, diff=diff))
+        view = View(full=full, diff=diff, said=findings.by_span(said))
+        tree = session_tree(row, turns, view)
         print_tree(edge, tree, pager=not no_pager)
 
 
 @sessions.command("summary")
 @click.argument("session_id", metavar="ID", shell_complete=session_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
-@click.option("--gate", metavar="COMMAND", help="The project's gate, such as `make check`.")
+@click.option(
+    "--gate",
+    metavar="COMMAND",
+    callback=command_line,
+    help="The project's gate, such as `make check`.",
+)
 @click.option("--no-pager", is_flag=True, help="Print, however long it is.")
 @click.option("--agent", callback=agent_name, help="The session's agent, should two share the ID.")
 @source_option
@@ -159,8 +188,9 @@ def summary(
     """Say what a session did: tool calls, changes, checks, and where tokens and time went.
 
     And whether the project's gate passed after the last change to its code. The gate is
-    `check` in the project's Makefile, justfile or package.json (and its like), as the session saw
-    it or as it lies in the session's folder. --gate names another one.
+    what `gates` in config.yaml names for the project, else `check` in its Makefile, justfile or
+    package.json (and its like), as the session saw it or as it lies in the session's folder.
+    --gate names another one.
     """
     from harness_tracing.observe.summary import summary_of
     from harness_tracing.prices import PriceTable
@@ -168,20 +198,28 @@ def summary(
     with reading(edge, source, session_id=session_id) as store:
         row = _session(store, session_id, agent)
         rows = _turns(store, row, None) if store else []
+        said = store.annotations(row.agent, row.session_id) if store else []
     turns = [each.turn for each in rows]
     # What a server says of a folder is about another machine's.
     on_disk = gate_files(row.session.cwd) if source is None else {}
-    facts = summary_of(turns, PriceTable.load(), given_gate=gate, on_disk=on_disk)
+    own = None if gate else edge.settings.gates.get(row.project)
+    facts = summary_of(
+        turns, PriceTable.load(), given_gate=gate, configured_gate=own, on_disk=on_disk
+    )
     if as_json:
-        from harness_tracing.observe import report
+        from harness_tracing.observe import report, verdicts
         from harness_tracing.observe.summary.report import of_summary
 
-        print_json({**report.of_session(row), "summary": of_summary(facts)})
+        told = {**of_summary(facts), "findings": verdicts.of_turns(turns, said)}
+        whole = verdicts.of_session(said)
+        print_json({**report.of_session(row), **whole, "summary": told})
     else:
+        from harness_tracing.observe import findings
         from harness_tracing.observe.summary.page import summary_page
         from harness_tracing.observe.tree import View, session_header
 
-        parts = [*session_header(row, rows, View()), *summary_page(facts)]
+        found = findings.page(findings.by_span(said), turns)
+        parts = [*session_header(row, rows, View()), *summary_page(facts, findings=found)]
         print_tree(edge, parts, pager=not no_pager)
 
 

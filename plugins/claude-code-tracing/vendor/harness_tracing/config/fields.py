@@ -11,9 +11,10 @@ from typing import Any, Callable, Optional
 from harness_tracing.config.headers import credential, headers
 from harness_tracing.config.layers import Layers, Setting
 from harness_tracing.config.settings import Origin, Source
-from harness_tracing.config.values import Read, path, shape, switch, text
+from harness_tracing.config.values import Read, shape, switch, text
 from harness_tracing.destinations import Kind, Protocol
 from harness_tracing.errors import ConfigError
+from harness_tracing.paths import absolute
 
 CONTENT = ("log_prompts", "log_tool_details", "log_tool_content")
 """The switches that hide content from a destination."""
@@ -73,13 +74,14 @@ READ: Mapping[str, Read] = {
     "space_id": credential,
     "headers": headers,
     "protocol": _protocol,
-    "certificate": path,
+    "certificate": absolute,
     "project": text,
     "shape": shape,
     "stream": switch,
     "log_prompts": switch,
     "log_tool_details": switch,
     "log_tool_content": switch,
+    "annotations": switch,
     "enabled": switch,
     "insecure": switch,
     "timeout_s": _milliseconds,
@@ -98,6 +100,7 @@ MEANINGS: Mapping[str, str] = {
     "log_prompts": "`false`: prompts and answers do not go there",
     "log_tool_details": "`false`: what tools were asked does not go there",
     "log_tool_content": "`false`: what tools returned does not go there",
+    "annotations": "`false`: verdicts on turns (evaluators', people's) do not follow them there",
     "enabled": "`false`: nothing is sent there",
     "insecure": "`true`: gRPC to a `host:port` without TLS",
     "timeout_s": "milliseconds that one request may take",

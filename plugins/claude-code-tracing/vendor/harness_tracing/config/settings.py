@@ -56,8 +56,9 @@ class Settings:
 
     Paths are absolute. `retention_days` None keeps sessions for ever. `export_wait_s` is how long
     the end of a turn or session waits for its delivery; `traceparent` is the outer trace (W3C)
-    that turns join as `join_trace` says. `warnings` are sentences for the user about what was
-    passed over and why; no secret is in them.
+    that turns join as `join_trace` says. `gates` are the commands that projects have to pass, by
+    the projects' names. `warnings` are sentences for the user about what was passed over and why;
+    no secret is in them.
 
     `destinations` can be sent to now. `incomplete` names those that lack credentials, or a safe
     way for these: rows for them may be written, and delivered when somebody gives them.
@@ -83,6 +84,7 @@ class Settings:
     export_wait_s: int
     join_trace: JoinTrace
     traceparent: Optional[str]
+    gates: Mapping[str, str]
     destinations: tuple[Destination, ...] = ()
     incomplete: tuple[Target, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)

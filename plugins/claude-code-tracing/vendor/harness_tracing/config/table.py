@@ -7,8 +7,8 @@ from harness_tracing.config.settings import DEFAULT_MAX_VALUE_CHARS, SHORTEST_MA
 from harness_tracing.config.values import (
     attributes,
     count,
+    gates,
     join_trace,
-    path,
     patterns,
     seconds,
     shape,
@@ -17,6 +17,7 @@ from harness_tracing.config.values import (
     traceparent,
     untraced,
 )
+from harness_tracing.paths import HOME_VARIABLE, absolute
 
 
 def _content(field: str, variable: str, meaning: str) -> Setting:
@@ -114,7 +115,7 @@ TABLE = (
     Setting(
         "log_file",
         ("ARIZE_LOG_FILE",),
-        path,
+        absolute,
         None,
         meaning="one log file instead of `logs/<agent>.log`",
     ),
@@ -150,11 +151,19 @@ TABLE = (
         meaning="the outer trace (W3C) that turns join",
     ),
     ATTRIBUTES,
+    # No project's files may say it: theirs is what its Makefile and the like declare.
+    Setting(
+        "gates",
+        (),
+        gates,
+        {},
+        meaning="the command each project has to pass: lines of `project: make check`",
+    ),
 )
 HOME = Setting(
     "home",
-    ("ARIZE_HARNESS_HOME",),
-    path,
+    (HOME_VARIABLE,),
+    absolute,
     None,
     in_file=False,
     meaning="where all our files lie, instead of `~/.arize/harness`",

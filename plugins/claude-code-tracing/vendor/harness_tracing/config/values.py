@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable
@@ -49,16 +50,6 @@ def shape(value: Any, _: Path) -> str:
     return str(value)
 
 
-def path(value: Any, home: Path) -> Path:
-    """A path that does not depend on the folder one is in."""
-    if isinstance(value, str) and (value == "~" or value.startswith(("~/", "~\\"))):
-        return home / value[2:]
-    # Hooks run in whatever folder the agent is in: a relative path would move about.
-    if not isinstance(value, str) or not Path(value).is_absolute():
-        raise ValueError("an absolute path or one that begins with ~/")
-    return Path(value)
-
-
 def count(least: int) -> Read:
     """A reader of whole numbers from `least` on."""
 
@@ -87,6 +78,22 @@ def _pattern(kind: str, regex: str) -> SecretPattern:
     if compiled.fullmatch(""):
         raise ValueError(f"regular expressions that match no empty text, as that of {kind} does")
     return SecretPattern(kind, compiled)
+
+
+def gates(value: Any, _: Path) -> dict[str, str]:
+    """A command for each project, by its name."""
+    if not isinstance(value, Mapping):
+        raise ValueError("names of projects with a command each")
+    return {str(project): _command(str(project), command) for project, command in value.items()}
+
+
+def _command(project: str, command: Any) -> str:
+    try:
+        if isinstance(command, str) and shlex.split(command):
+            return command.strip()
+    except ValueError:
+        pass
+    raise ValueError(f"commands as one types them, which that of {shown(project)} is not")
 
 
 def attributes(value: Any, _: Path) -> dict[str, str]:

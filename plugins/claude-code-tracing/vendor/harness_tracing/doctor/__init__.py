@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Callable, Optional
 from harness_tracing.config import Settings
 from harness_tracing.errors import TracerError
 from harness_tracing.observe.deliveries import Known
-from harness_tracing.paths import Home
+from harness_tracing.paths import Home, home_of
 from harness_tracing.store.filesystem import network_type
-from harness_tracing.surroundings import home_here, known_destinations, settings_here
+from harness_tracing.surroundings import known_destinations, settings_here
 
 if TYPE_CHECKING:
     from harness_tracing.inventory import AgentHere
@@ -58,7 +58,7 @@ class Place:
     @cached_property
     def home(self) -> Home:
         """Where our files lie."""
-        return home_here(self.env)
+        return home_of(self.env)
 
     @cached_property
     def settings(self) -> dict[str, Settings]:
@@ -83,7 +83,7 @@ Check = Callable[[Place], Iterable[Finding]]
 
 def checks() -> dict[str, Check]:
     """All checks by name, in the order in which they are shown."""
-    from harness_tracing.doctor import agents, delivery, files, formats, settings, versions
+    from harness_tracing.doctor import agents, delivery, files, formats, settings, tasks, versions
 
     return {
         "versions": versions.check_versions,
@@ -99,6 +99,7 @@ def checks() -> dict[str, Check]:
         "formats": formats.check_formats,
         "destinations": delivery.check_destinations,
         "reachable": delivery.check_reachable,
+        "tasks": tasks.check_tasks,
     }
 
 

@@ -29,11 +29,11 @@ _GIVE = {
 
 def rows_of(place: Place) -> list[Delivery]:
     """Every destination: those that are configured, and those for which rows are there."""
-    queues = []
-    if place.home.store.exists():
-        with Store.open(place.home.store) as store:
-            queues = store.outbox.queues()
-    return deliveries(queues, place.destinations)
+    if not place.home.store.exists():
+        return deliveries([], place.destinations)
+    with Store.open(place.home.store) as store:
+        queues, pushes = store.outbox.queues(), store.pushes.queues()
+    return deliveries(queues, place.destinations, pushes)
 
 
 def check_destinations(place: Place) -> Iterator[Finding]:
@@ -90,6 +90,29 @@ def _problems(place: Place, row: Delivery) -> Iterator[Finding]:
             f"it would not take {plural(row.dead, 'span')}: {row.dead_reason}",
             "`harness outbox retry` sends them again, `harness outbox drop --dead-only` gives"
             " them up",
+        )
+    yield from _problems_of_annotations(row)
+
+
+def _problems_of_annotations(row: Delivery) -> Iterator[Finding]:
+    if row.annotations_waiting and row.annotations_reason and row.ready and not row.paused:
+        yield Finding(
+            _subject(row),
+            False,
+            f"{plural(row.annotations_waiting, 'annotation')} waiting: {row.annotations_reason}",
+            "give the key the right to write annotations; it is tried again by itself with others,"
+            " or at once with `harness outbox retry`"
+            if row.annotations_paused
+            else "they are tried again by themselves, and at once with `harness flush --wait`;"
+            " `annotations: false` in config.yaml keeps them here",
+        )
+    if row.annotations_dead:
+        yield Finding(
+            _subject(row),
+            False,
+            f"it would not take {plural(row.annotations_dead, 'annotation')}:"
+            f" {row.annotations_dead_reason}",
+            "`harness outbox retry` pushes them again; `harness annotate` may correct them",
         )
 
 

@@ -6,16 +6,18 @@ not known is null.
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
 from harness_tracing.model import ModelCall, Step, Subagent, ToolCall, Turn, Usage, step_id
 from harness_tracing.model import span_id as derived_span_id
 from harness_tracing.model import trace_id as derived_trace_id
-from harness_tracing.observe.deliveries import Delivery
 from harness_tracing.spans.json_form import iso_time
-from harness_tracing.store import ProjectRow, SessionRow, TurnRow
+
+if TYPE_CHECKING:
+    from harness_tracing.observe.deliveries import Delivery
+    from harness_tracing.store import ProjectRow, SessionRow, TurnRow
 
 Report = dict[str, Any]
 
@@ -112,6 +114,10 @@ def of_delivery(row: Delivery, now_ns: int) -> Report:
         "dead_spans": row.dead,
         "dead_reason": (queue.dead_reason if queue else None) or None,
         "dropped_spans": queue.dropped if queue else 0,
+        "waiting_annotations": row.annotations_waiting,
+        "waiting_annotations_reason": row.annotations_reason or None,
+        "dead_annotations": row.annotations_dead,
+        "dead_annotations_reason": row.annotations_dead_reason or None,
         "oldest_waiting_at": _iso(queue.oldest_waiting_ns if queue else None),
         "failures": account.failures if account else 0,
         "failing_since": _iso(account.failing_since_ns if account else None),

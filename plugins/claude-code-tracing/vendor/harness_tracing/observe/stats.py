@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
-
-import msgspec
-from rich.cells import cell_len
+from typing import TYPE_CHECKING, Any, Optional
 
 from harness_tracing.errors import TracerError
+from harness_tracing.observe.columns import BETWEEN, text_width
 from harness_tracing.observe.text import duration, first_line, money, plural, tokens
-from harness_tracing.store import UsageRow
+
+if TYPE_CHECKING:
+    from harness_tracing.store import UsageRow
 
 _NOT_KNOWN = "(not known)"
 _MOST_BARS = 30
 _LEAST_NAME = 8
 _TELLING_NAME = 24  # so much of a name tells models and days apart
 _SPARED = ("time", "tools", "turns", "failed")  # what goes first, so that names are told apart
-_BETWEEN = "  "
 _ROOM_FOR_ALL_COLUMNS = 120
 
 
@@ -30,6 +29,8 @@ def cache_hit_rate(row: UsageRow) -> Optional[float]:
 
 def report(row: UsageRow, by: Sequence[str]) -> dict[str, Any]:
     """One group as plain JSON, under the names it was asked by."""
+    import msgspec
+
     per_tool = "tool" in by
     took = None if row.duration_ns is None else row.duration_ns / 1e6
     numbers = {
@@ -57,25 +58,25 @@ def table(rows: Sequence[UsageRow], by: Sequence[str], width: int) -> list[str]:
     Made by hand, as there may be hundreds of lines, which take rich longer than adding up does.
     """
     names = [[*by], *([_named(name) for name in row.names] for row in rows)]
-    named = [max(map(cell_len, column)) for column in zip(*names)]
-    wanted = sum(min(each, _TELLING_NAME) + len(_BETWEEN) for each in named)
+    named = [max(map(text_width, column)) for column in zip(*names)]
+    wanted = sum(min(each, _TELLING_NAME) + len(BETWEEN) for each in named)
     cells = [_cells(row) for row in rows]
     columns = {name: [name, *(each[name] for each in cells)] for name in _columns(by, width)}
     for name in _SPARED:
         if wanted + _width(columns) > width:
             columns.pop(name, None)
-    room = max(_LEAST_NAME, (width - _width(columns) + len(_BETWEEN)) // len(by) - len(_BETWEEN))
+    room = max(_LEAST_NAME, (width - _width(columns) + len(BETWEEN)) // len(by) - len(BETWEEN))
     widths = [min(each, room) for each in named] + [*map(_widest, columns.values())]
     lines = [[*left, *right] for left, right in zip(names, zip(*columns.values()))]
     return [_aligned(line, widths, len(by)) for line in lines]
 
 
 def _widest(column: Sequence[str]) -> int:
-    return max(map(cell_len, column))
+    return max(map(text_width, column))
 
 
 def _width(columns: Mapping[str, Sequence[str]]) -> int:
-    return sum(map(_widest, columns.values())) + len(_BETWEEN) * max(0, len(columns) - 1)
+    return sum(map(_widest, columns.values())) + len(BETWEEN) * max(0, len(columns) - 1)
 
 
 def _named(name: str) -> str:
@@ -86,11 +87,11 @@ def _aligned(line: Sequence[str], widths: Sequence[int], names: int) -> str:
     """Names at the left of their columns, cut where they are too long; numbers at the right."""
     cells = []
     for place, (cell, width) in enumerate(zip(line, widths)):
-        while cell_len(cell) > width:
+        while text_width(cell) > width:
             cell = cell.rstrip("…")[:-1] + "…"
-        blanks = " " * (width - cell_len(cell))
+        blanks = " " * (width - text_width(cell))
         cells.append(cell + blanks if place < names else blanks + cell)
-    return _BETWEEN.join(cells).rstrip()
+    return BETWEEN.join(cells).rstrip()
 
 
 def _columns(by: Sequence[str], width: int) -> tuple[str, ...]:

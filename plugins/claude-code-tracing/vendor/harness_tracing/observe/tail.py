@@ -11,7 +11,6 @@ from rich.text import Text
 from harness_tracing.errors import StoreError, StoreNewerError
 from harness_tracing.model import ModelCall, Moment, Subagent, ToolCall, Turn, step_id
 from harness_tracing.observe.labels import (
-    STATUS_STYLES,
     call_row,
     moment_row,
     subagent_row,
@@ -20,6 +19,7 @@ from harness_tracing.observe.labels import (
     usage_facts,
 )
 from harness_tracing.observe.rows import Fact, Row, sentence, words
+from harness_tracing.observe.styles import STATUS_STYLES
 from harness_tracing.observe.text import clock, money
 from harness_tracing.spans.json_form import iso_time
 from harness_tracing.store import News, Seen, Store

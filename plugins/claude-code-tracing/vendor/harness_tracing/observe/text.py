@@ -8,14 +8,13 @@ the window or reorder the line.
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from collections.abc import Collection
 from typing import Any, Optional
 
 # Escape sequences as terminals read them: CSI, the string kinds (OSC, DCS, SOS, PM, APC, ended
 # by BEL or ST), and two-character ones. A string that never ends takes its introducer only.
-_ESCAPES = re.compile(
+_ESCAPES = (
     r"(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,64}[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]{0,4096}(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]{0,64}[0-Z\\^-~]"
@@ -28,7 +27,7 @@ _UNSAFE = (
 )
 _SHORT_ID = 8
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-_CONTROLS = re.compile(f"[{_UNSAFE}]")
+_CONTROLS = f"[{_UNSAFE}]"
 
 
 def plain(text: str) -> str:
@@ -36,8 +35,10 @@ def plain(text: str) -> str:
 
     Keeps newlines (``\\r\\n`` counts as one) and turns tabs into spaces.
     """
-    text = _ESCAPES.sub("", text.replace("\r\n", "\n"))
-    return _CONTROLS.sub(_visible, text).replace("\t", "    ")
+    if text.isprintable():  # as most are, and then no pattern need be compiled
+        return text
+    text = re.sub(_ESCAPES, "", text.replace("\r\n", "\n"))
+    return re.sub(_CONTROLS, _visible, text).replace("\t", "    ")
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -62,12 +63,16 @@ def json_text(value: Any, *, only_ascii: bool = False) -> str:
     NaN and infinities, which JSON does not know, become null. `only_ascii` escapes all that
     is not ASCII, for outputs that cannot take it.
     """
+    import json
+
     text = json.dumps(_finite(value), ensure_ascii=only_ascii, indent=2, allow_nan=False)
     # They can only stand inside strings, where an escape means the same.
-    return _CONTROLS.sub(_escaped, text)
+    return re.sub(_CONTROLS, _escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:
+    import json
+
     return json.dumps(match.group())[1:-1] if ord(match.group()) != 0x7F else "\\u007f"
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Optional
+from operator import is_
+from typing import Any, Optional, TypeVar
 
 import msgspec
 
 from harness_tracing.config import DEFAULT_MAX_VALUE_CHARS, SecretPattern, Settings
 from harness_tracing.model import Failure, Json, Message, ToolRequest
 from harness_tracing.secret_rules import redact_text, secret_kind_of_name
+
+T = TypeVar("T")
 
 # Deeper nesting than this is nobody's argument or result.
 _DEEPEST = 100
@@ -66,13 +69,37 @@ _FACT = re.compile(r"[A-Za-z0-9_.:/\[\]-]{0,80}")
 _kind_of_name = lru_cache(maxsize=4096)(secret_kind_of_name)
 
 
+def same_or_new(values: tuple[T, ...], clean: Iterable[T]) -> tuple[T, ...]:
+    """The clean values; the tuple they were in where none has changed."""
+    new = tuple(clean)
+    return values if all(map(is_, new, values)) else new
+
+
 def hidden(what: str, chars: int) -> str:
     """The marker that stands for hidden content."""
     return f"[{what} hidden: {chars} chars]"
 
 
-Seen = dict[str, tuple[str, int]]
-"""Texts with what they became and how many secrets they had: the same comes again and again."""
+# A character may be written as \u0000; a value has quotes, a comma and a colon around it, and a
+# float or a note of ours has no more than these.
+_MOST_PER_CHAR, _MOST_PER_VALUE = 6, 64
+
+_SHORT_CHARS = 64
+_SHORT_MOST = 8192
+# Short texts in which the rules find nothing, of any session: names, words, kinds.
+_harmless: set[str] = set()
+
+
+class Seen:
+    """What came of texts and JSON values that were met: the same comes again and again.
+
+    Texts are known by what they say, with how many secrets they had; values by which object they
+    are, and are kept here so that none takes another's place.
+    """
+
+    def __init__(self) -> None:
+        self.texts: dict[str, tuple[str, int]] = {}
+        self.values: dict[int, tuple[Json, Json, int]] = {}
 
 
 class Cleaner:
@@ -85,8 +112,12 @@ class Cleaner:
     def __init__(self, policy: Policy, seen: Optional[Seen] = None) -> None:
         self.policy = policy
         self.count = 0
+        self._most_chars = 0
         self._patterns = tuple((pattern.kind, pattern.regex) for pattern in policy.patterns)
-        self._seen: Seen = {} if seen is None else seen
+        self._scans = policy.secrets or bool(self._patterns)
+        # Only what the rules alone say holds for every session.
+        self._harmless = _harmless if policy.secrets and not self._patterns else frozenset()
+        self._seen = Seen() if seen is None else seen
 
     def text(self, text: Optional[str], shown: bool, what: str) -> Optional[str]:
         """A text: hidden, or without secrets and not too long."""
@@ -104,23 +135,31 @@ class Cleaner:
 
     def scanned(self, text: Optional[str]) -> Optional[str]:
         """A text without secrets, of whatever length."""
-        if not text or not (self.policy.secrets or self._patterns):
+        if not text or not self._scans or text in self._harmless:
             return text
-        known = self._seen.get(text)
+        known = self._seen.texts.get(text)
         if known is None:
             known = redact_text(text, self._patterns, self.policy.secrets)
-            self._seen[text] = known
+            if not known[1]:
+                self._remember(text)
+            self._seen.texts[text] = known
         self.count += known[1]
         return known[0]
+
+    def _remember(self, text: str) -> None:
+        if self._harmless is _harmless and len(text) <= _SHORT_CHARS:
+            if len(_harmless) >= _SHORT_MOST:
+                _harmless.clear()
+            _harmless.add(text)
 
     def failure(self, failure: Optional[Failure], shown: bool) -> Optional[Failure]:
         """An error: its type stays."""
         if failure is None:
             return None
-        return Failure(
-            type=self.scanned(failure.type) or failure.type,
-            message=self.text(failure.message, shown, "error"),
-        )
+        kind = self.scanned(failure.type) or failure.type
+        message = self.text(failure.message, shown, "error")
+        unchanged = kind is failure.type and message is failure.message
+        return failure if unchanged else Failure(kind, message)
 
     def message(self, message: Message, of_agent: bool = False) -> Message:
         """A message to or from a model, by its role; `of_agent`: the model is a sub-agent's."""
@@ -134,12 +173,12 @@ class Cleaner:
             shown = policy.prompts and (policy.tool_details or not of_agent)
             content = self.user_text(message.content, shown)
         thinking = self.text(message.thinking, policy.prompts, "thinking")
-        requests = tuple(self._request(request) for request in message.tool_requests)
+        requests = same_or_new(message.tool_requests, map(self._request, message.tool_requests))
         # Most messages hold nothing to take out, and making values is what redaction costs.
-        if (content, thinking, requests) == (
-            message.content,
-            message.thinking,
-            message.tool_requests,
+        if (
+            content is message.content
+            and thinking is message.thinking
+            and requests is message.tool_requests
         ):
             return message
         return replace(message, content=content, thinking=thinking, tool_requests=requests)
@@ -150,7 +189,7 @@ class Cleaner:
         if isinstance(arguments, Mapping) and isinstance(arguments.get("prompt"), str):
             shown = shown and self.policy.prompts
         clean = self.json(arguments, shown, "tool input")
-        return request if clean == arguments else replace(request, arguments=clean)
+        return request if clean is arguments else replace(request, arguments=clean)
 
     # -- JSON
 
@@ -162,7 +201,17 @@ class Cleaner:
             return self.text(self.named(name, value), shown, what)
         if not shown:
             return hidden(what, len(_dumped(value)))
-        return _shortened(self._clean(value, name, 0), self.policy.max_value_chars)
+        known = self._seen.values.get(id(value)) if not name else None
+        if known is None:
+            before, self._most_chars = self.count, 0
+            clean = self._clean(value, name, 0)
+            if self._most_chars > self.policy.max_value_chars:
+                clean = _shortened(clean, self.policy.max_value_chars)
+            if not name:
+                self._seen.values[id(value)] = value, clean, self.count - before
+            return clean
+        self.count += known[2]
+        return known[1]
 
     def facts(self, value: Json, shown: bool) -> Json:
         """JSON whose names are ours or the provider's: when hidden, its facts stay.
@@ -196,30 +245,40 @@ class Cleaner:
         return f"[redacted:{kind}]"
 
     def _clean(self, value: Json, name: str, depth: int) -> Json:
+        """The value clean; the value itself where nothing in it has to change."""
         if isinstance(value, str):
-            return self.scanned(self.named(name, value))
+            text = self.scanned(self.named(name, value)) or ""
+            self._most_chars += _MOST_PER_CHAR * len(text) + _MOST_PER_VALUE
+            return text
+        self._most_chars += _MOST_PER_VALUE
+        if value is None or isinstance(value, bool):
+            return value
         if isinstance(value, (dict, Mapping)) and depth < _DEEPEST:
             return self._clean_mapping(value, depth)
         if isinstance(value, (list, tuple)) and depth < _DEEPEST:
-            return [self._clean(item, name, depth + 1) for item in value]
-        if value is None or isinstance(value, bool):
-            return value
+            items = [self._clean(item, name, depth + 1) for item in value]
+            return value if isinstance(value, list) and all(map(is_, items, value)) else items
         if isinstance(value, (int, float)):
+            if isinstance(value, int):
+                self._most_chars += value.bit_length()
             is_password = self.policy.secrets and _kind_of_name(name) == "password"
             return self.named(name, str(value)) if is_password else value
         return _too_deep()
 
-    def _clean_mapping(self, value: Mapping[Any, Json], depth: int) -> dict[str, Json]:
+    def _clean_mapping(self, value: Mapping[Any, Json], depth: int) -> Mapping[str, Json]:
         # {"name": "DB_PASSWORD", "value": "…"}: what `value` holds goes by the other's word.
         given = value.get("name", value.get("key"))
         clean: dict[str, Json] = {}
+        same = isinstance(value, dict)
         for key, item in value.items():
             name = given if key == "value" and isinstance(given, str) else str(key)
             new_key = self.scanned(str(key)) or ""
             while new_key in clean:
                 new_key += "'"
-            clean[new_key] = self._clean(item, name, depth + 1)
-        return clean
+            self._most_chars += _MOST_PER_CHAR * len(new_key)
+            clean[new_key] = new_item = self._clean(item, name, depth + 1)
+            same = same and new_item is item and new_key is key
+        return value if same else clean
 
 
 _REFERENCE = re.compile(

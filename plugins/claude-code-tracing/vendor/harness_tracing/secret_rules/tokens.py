@@ -135,14 +135,22 @@ def _by_ending(rules: list[_Prefixed]) -> dict[str, tuple[_Prefixed, ...]]:
 
 
 _RULES = _by_ending(_rules())
-_FIRST, _SECOND = ("".join(sorted({ending[n] for ending in _RULES})) for n in (0, 1))
-_PLACES = re.compile(rf"[_.-](?=[A-Za-z0-9_-]{{12}})(?<=[{_FIRST}][{_SECOND}][_.-])")
+
+
+def _places_of(last: str) -> re.Pattern[str]:
+    """Where a prefix that ends in this letter may end; that begins with one letter is quick."""
+    endings = [ending for ending in _RULES if ending[-1] == last]
+    first, second = ("".join(sorted({ending[n] for ending in endings})) for n in (0, 1))
+    last = re.escape(last)
+    return re.compile(rf"{last}(?=[A-Za-z0-9_-]{{12}})(?<=[{first}][{second}]{last})")
+
+
+_PLACES = tuple(map(_places_of, sorted({ending[-1] for ending in _RULES})))
 
 
 def _prefixed(text: str) -> Iterator[Secret]:
     done = 0
-    for place in _PLACES.finditer(text):
-        at = place.start()
+    for at in sorted(place.start() for places in _PLACES for place in places.finditer(text)):
         rules = _RULES.get(text[at - 2 : at + 1])
         if rules is None or at < done:  # inside a token already found: a long run stays linear
             continue

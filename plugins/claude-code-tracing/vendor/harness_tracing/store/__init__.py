@@ -1,73 +1,182 @@
-"""The local store: every traced session in one SQLite file (see schema.sql)."""
+"""The local store: every traced session in one SQLite file (see schema.sql).
+
+A command needs little of it and has to start fast: each part is imported when it is used.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from datetime import tzinfo
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from harness_tracing.model import Session, Turn, trace_id
-from harness_tracing.store import digest as _digest
-from harness_tracing.store import listing as _listing
-from harness_tracing.store import matching as _matching
-from harness_tracing.store import prune as _prune
-from harness_tracing.store import read as _read
-from harness_tracing.store import recent as _recent
-from harness_tracing.store import search as _search
-from harness_tracing.store import usage as _usage
-from harness_tracing.store import verdicts as _verdicts
 from harness_tracing.store.database import explained, open_database, snapshot, transaction
-from harness_tracing.store.enqueue import enqueue
-from harness_tracing.store.listing import SessionRow
-from harness_tracing.store.matching import TurnRef, Where
-from harness_tracing.store.outbox import Account, Batch, LeasedTurn, Outbox, Queue
-from harness_tracing.store.prune import StoreStats
-from harness_tracing.store.read import AgentRow, ProjectRow, TurnRow
-from harness_tracing.store.recent import News, Seen
-from harness_tracing.store.search import Found, TurnChoice
-from harness_tracing.store.terms import Term, parse
-from harness_tracing.store.usage import UsageRow
-from harness_tracing.store.verdicts import Annotation
-from harness_tracing.store.write import (
-    OnSettled,
-    SessionChange,
-    Settled,
-    TurnWrite,
-    Written,
-    write_change,
-)
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+    from types import TracebackType
+
+    from harness_tracing.store import digest as _digest
+    from harness_tracing.store import evaluations as _evaluations
+    from harness_tracing.store import listing as _listing
+    from harness_tracing.store import matching as _matching
+    from harness_tracing.store import outbox as _outbox
+    from harness_tracing.store import proposals as _proposals
+    from harness_tracing.store import prune as _prune
+    from harness_tracing.store import pushes as _pushes
+    from harness_tracing.store import rates as _rates
+    from harness_tracing.store import read as _read
+    from harness_tracing.store import recent as _recent
+    from harness_tracing.store import search as _search
+    from harness_tracing.store import terms as _terms
+    from harness_tracing.store import usage as _usage
+    from harness_tracing.store import verdicts as _verdicts
+    from harness_tracing.store import write as _write
+    from harness_tracing.store.choice import TurnChoice
+    from harness_tracing.store.evaluations import Evaluations
+    from harness_tracing.store.listing import SessionRow
+    from harness_tracing.store.matching import TurnRef, Where
+    from harness_tracing.store.outbox import Account, Batch, LeasedTurn, Outbox, Queue
+    from harness_tracing.store.outbox_rows import enqueue
+    from harness_tracing.store.proposals import ProposalRow, Proposals
+    from harness_tracing.store.prune import StoreStats
+    from harness_tracing.store.pushes import Due, Hold, Pushes, PushQueue
+    from harness_tracing.store.rates import RateRow, VerdictCounts
+    from harness_tracing.store.read import AgentRow, ProjectRow, TurnRow
+    from harness_tracing.store.recent import News, Seen
+    from harness_tracing.store.search import Found
+    from harness_tracing.store.task_queue import Outcome, PutOff, QueueCounts, TaskItem, TaskQueue
+    from harness_tracing.store.terms import Term
+    from harness_tracing.store.usage import UsageRow
+    from harness_tracing.store.verdicts import Annotation, TurnFacts
+    from harness_tracing.store.write import (
+        OnSettled,
+        Prepared,
+        SessionChange,
+        Settled,
+        TurnWrite,
+        Written,
+    )
+else:
+
+    class _Part:
+        """A module of the store, imported when something of it is used."""
+
+        def __init__(self, name):
+            self._name = f"{__name__}.{name}"
+
+        def __getattr__(self, name):
+            found = self.__dict__[name] = getattr(import_module(self._name), name)
+            return found
+
+    _digest, _listing, _matching = _Part("digest"), _Part("listing"), _Part("matching")
+    _outbox, _prune, _read = _Part("outbox"), _Part("prune"), _Part("read")
+    _recent, _search, _terms = _Part("recent"), _Part("search"), _Part("terms")
+    _evaluations, _proposals = _Part("evaluations"), _Part("proposals")
+    _pushes, _rates = _Part("pushes"), _Part("rates")
+    _usage, _verdicts, _write = _Part("usage"), _Part("verdicts"), _Part("write")
 
 __all__ = [
     "Account",
     "AgentRow",
     "Annotation",
     "Batch",
+    "Due",
+    "Evaluations",
     "Found",
+    "Hold",
     "LeasedTurn",
     "News",
     "OnSettled",
     "Outbox",
+    "Outcome",
+    "Prepared",
     "ProjectRow",
+    "ProposalRow",
+    "Proposals",
+    "PushQueue",
+    "Pushes",
+    "PutOff",
     "Queue",
+    "QueueCounts",
+    "RateRow",
     "Seen",
     "SessionChange",
     "SessionRow",
     "Settled",
     "Store",
     "StoreStats",
+    "TaskItem",
+    "TaskQueue",
     "Term",
     "TurnChoice",
+    "TurnFacts",
     "TurnRef",
     "TurnRow",
     "TurnWrite",
     "UsageRow",
+    "VerdictCounts",
     "Where",
     "Written",
     "enqueue",
 ]
+
+# An older version's store, opened to be read, has fewer.
+_TABLE = "sqlite_master WHERE type = 'table' AND name = '{}'"
+_MUCH_CACHE_KB, _MUCH_LOG_PAGES = 16_000, 2048
+_HOLDERS = {
+    "Account": "outbox",
+    "AgentRow": "read",
+    "Annotation": "verdicts",
+    "Batch": "outbox",
+    "Due": "pushes",
+    "Evaluations": "evaluations",
+    "Found": "search",
+    "Hold": "pushes",
+    "LeasedTurn": "outbox",
+    "News": "recent",
+    "OnSettled": "write",
+    "Outbox": "outbox",
+    "Outcome": "task_queue",
+    "Prepared": "write",
+    "ProjectRow": "read",
+    "ProposalRow": "proposals",
+    "Proposals": "proposals",
+    "PushQueue": "pushes",
+    "Pushes": "pushes",
+    "PutOff": "task_queue",
+    "Queue": "outbox",
+    "QueueCounts": "task_queue",
+    "RateRow": "rates",
+    "Seen": "recent",
+    "SessionChange": "write",
+    "SessionRow": "listing",
+    "Settled": "write",
+    "StoreStats": "prune",
+    "TaskItem": "task_queue",
+    "TaskQueue": "task_queue",
+    "Term": "terms",
+    "TurnChoice": "choice",
+    "TurnFacts": "verdicts",
+    "TurnRef": "matching",
+    "TurnRow": "read",
+    "TurnWrite": "write",
+    "UsageRow": "usage",
+    "VerdictCounts": "rates",
+    "Where": "matching",
+    "Written": "write",
+    "enqueue": "outbox_rows",
+}
+"""The module that has each of the names above."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOLDERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOLDERS[name]}"), name)
+    return value
 
 
 class Store:
@@ -125,15 +234,72 @@ class Store:
         `on_settled` is called with each turn the write is about (see `enqueue`). Without
         `index` the words of its turns can be searched after `catch_up`.
         """
+        prepared = _write.prepare(change)
         with explained(self.path), transaction(self._connection):
-            written = write_change(self._connection, change, on_settled)
-            _digest.take_in(self._connection, written, index=index)
+            written = _write.write_change(self._connection, prepared, on_settled)
+            _digest.take_in(self._connection, (written,), index=index)
             return written
+
+    def expect_much(self) -> None:
+        """Make ready for writing many sessions: more in memory, the log folded in less often."""
+        with explained(self.path):
+            self._connection.execute(f"PRAGMA cache_size = -{_MUCH_CACHE_KB}")
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {_MUCH_LOG_PAGES}")
+
+    @staticmethod
+    def prepare(change: SessionChange) -> Prepared:
+        """What can be done of a write without the store, for `write_all`."""
+        return _write.prepare(change)
+
+    def write_all(self, changes: Sequence[Prepared], *, index: bool = True) -> None:
+        """Store changes, all in one transaction and in this order; see `write`."""
+        with explained(self.path), transaction(self._connection):
+            written = [_write.write_change(self._connection, each, None) for each in changes]
+            _digest.take_in(self._connection, written, index=index)
 
     @property
     def outbox(self) -> Outbox:
         """What still has to be sent, and where."""
-        return Outbox(self.path, self._connection)
+        return _outbox.Outbox(self.path, self._connection)
+
+    def has_unsent(self) -> bool:
+        """Whether anything waits in the outbox, or was sent and may have to be read back."""
+        with explained(self.path):
+            # The first condition is that of an index.
+            open_rows = "outbox WHERE state IN ('waiting', 'sent', 'dead') AND state != 'dead'"
+            return self._has(open_rows)
+
+    def has_unjudged(self) -> bool:
+        """Whether a task has something left to judge."""
+        with explained(self.path):
+            rows = ("task_items WHERE state = 'waiting'", "task_runs WHERE status = 'running'")
+            return self._has(_TABLE.format("task_items")) and any(map(self._has, rows))
+
+    def has_unpushed(self) -> bool:
+        """Whether an annotation may have to go where its span went."""
+        with explained(self.path):
+            return self._has(_TABLE.format("pushes")) and self._has(
+                "annotations WHERE unpushed = 1"
+            )
+
+    def _has(self, rows: str) -> bool:
+        found = self._connection.execute(f"SELECT EXISTS (SELECT 1 FROM {rows})")
+        return bool(found.fetchone()[0])
+
+    @property
+    def evaluations(self) -> Evaluations:
+        """Evaluators that somebody made, tasks, and what came of them."""
+        return _evaluations.Evaluations(self.path, self._connection)
+
+    @property
+    def pushes(self) -> Pushes:
+        """Which annotations still have to go where their spans went."""
+        return _pushes.Pushes(self.path, self._connection)
+
+    @property
+    def proposals(self) -> Proposals:
+        """What was proposed to make an agent better."""
+        return _proposals.Proposals(self.path, self._connection)
 
     def sessions(
         self,
@@ -151,7 +317,7 @@ class Store:
         `since_ns`: with an event since; `until_ns`: begun before; `failed`: with a failure;
         `text`: with a turn that holds all its words (see terms.parse, which raises FilterError).
         """
-        terms = parse(text) if text is not None else ()
+        terms = _terms.parse(text) if text is not None else ()
         choice = _listing.Choice(agent, project, since_ns, until_ns, terms, failed, limit)
         with explained(self.path), snapshot(self._connection):
             return _listing.session_rows(self._connection, choice)
@@ -220,6 +386,8 @@ class Store:
     def open_sessions(self) -> list[Session]:
         """Sessions that have a turn which is not final."""
         with explained(self.path):
+            if not self._has("turns WHERE final = 0"):  # as a rule, and nothing need be loaded
+                return []
             return _read.open_sessions(self._connection)
 
     def reader_state(self, agent: str, session_id: str) -> Optional[bytes]:
@@ -273,7 +441,10 @@ class Store:
     def annotate(
         self, agent: str, session_id: str, annotations: Iterable[Annotation], now_ns: int
     ) -> None:
-        """Write what was said of a session's spans, replacing what has the same identity."""
+        """Write what was said of a session's spans, replacing what has the same identity.
+
+        What says the same already stays as it is, with its times.
+        """
         with explained(self.path), transaction(self._connection):
             _verdicts.write(self._connection, agent, session_id, annotations, now_ns)
 
@@ -281,6 +452,29 @@ class Store:
         """What was said of a session and its spans, the first written first."""
         with explained(self.path):
             return _verdicts.read(self._connection, agent, session_id)
+
+    def annotations_between(
+        self,
+        *,
+        project: Optional[str] = None,
+        since_ns: Optional[int] = None,
+        until_ns: Optional[int] = None,
+        names: Optional[Collection[str]] = None,
+        agent: Optional[str] = None,
+    ) -> Iterator[tuple[Annotation, TurnFacts]]:
+        """What was said of turns that began in that time, in their order, with facts of the turn.
+
+        What is said of a whole session counts where that began. `until_ns` is not part of the time.
+        """
+        with explained(self.path):
+            yield from _verdicts.between(
+                self._connection,
+                project=project,
+                since_ns=since_ns,
+                until_ns=until_ns,
+                names=names,
+                agent=agent,
+            )
 
     def delete_annotation(
         self, agent: str, session_id: str, span_id: str, name: str, identifier: str = ""
@@ -291,7 +485,7 @@ class Store:
 
     def search(self, query: str, where: TurnChoice, limit: int) -> list[Found]:
         """The turns that hold all words of the query, the best first (see terms.parse)."""
-        terms = parse(query)
+        terms = _terms.parse(query)
         with explained(self.path), snapshot(self._connection):
             return _search.found(self._connection, terms, where, limit)
 
@@ -309,6 +503,23 @@ class Store:
         """
         with explained(self.path), snapshot(self._connection):
             return _usage.rows(self._connection, by, where, zone)
+
+    def rates(
+        self, by: Sequence[str], where: TurnChoice, zone: Optional[tzinfo] = None
+    ) -> list[RateRow]:
+        """How often verdicts of code and models passed, in groups `by` RATE_GROUPS.
+
+        Days are those of the judged turns, in `zone`, None: the user's.
+        """
+        with explained(self.path), snapshot(self._connection):
+            return _rates.rows(self._connection, by, where, zone)
+
+    def verdict_counts(
+        self, sessions: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[VerdictCounts, int]]:
+        """Verdicts of each of these sessions (agent, id), and how many annotations of people."""
+        with explained(self.path), snapshot(self._connection):
+            return _rates.of_sessions(self._connection, sessions)
 
     def backlog(self) -> int:
         """How many turns are not in the index, or not added up: an older version wrote them."""

@@ -233,7 +233,158 @@ CREATE TABLE annotations (
     metadata TEXT,                -- JSON object of what else its author knows; NULL when nothing
     created_at_ns INTEGER NOT NULL, -- when it was first written
     updated_at_ns INTEGER NOT NULL, -- when it was last replaced
+    unpushed INTEGER NOT NULL DEFAULT 0, -- 1 while a backend that has its span may be without it
     UNIQUE (session_key, span_id, name, identifier)
 );
 -- Finding what was said of a turn's spans.
 CREATE INDEX annotations_by_turn ON annotations (turn_key);
+-- Finding what may have to be pushed.
+CREATE INDEX annotations_unpushed ON annotations (updated_at_ns) WHERE unpushed = 1;
+
+-- Evaluators that somebody made: what judges turns. Built-in rules are evaluators without a row.
+CREATE TABLE evaluators (
+    evaluator_id TEXT PRIMARY KEY, -- derived from the name
+    name TEXT NOT NULL UNIQUE      -- what its results are called
+) WITHOUT ROWID;
+
+-- Each version of an evaluator: a result says which one gave it.
+CREATE TABLE evaluator_versions (
+    evaluator_id TEXT NOT NULL REFERENCES evaluators ON DELETE CASCADE, -- whose version
+    version INTEGER NOT NULL,     -- from 1
+    message TEXT NOT NULL,        -- what it brought, as its author says
+    definition TEXT NOT NULL,     -- JSON of definitions.TemplateEvaluator or CodeEvaluator
+    created_at_ns INTEGER NOT NULL, -- when it was made
+    PRIMARY KEY (evaluator_id, version)
+) WITHOUT ROWID;
+
+-- Tasks: which evaluators judge which turns.
+CREATE TABLE tasks (
+    task_id TEXT PRIMARY KEY,     -- derived from the name
+    name TEXT NOT NULL UNIQUE,    -- what the user calls it
+    project TEXT,                 -- the project whose turns it judges; NULL: all
+    is_continuous INTEGER NOT NULL, -- 1: it judges every turn that begins after it was made
+    judges_sessions INTEGER NOT NULL, -- 1: it judges whole sessions; 0: turns or their spans
+    paused INTEGER NOT NULL DEFAULT 0, -- 1: what is to be judged waits
+    definition TEXT NOT NULL,     -- JSON of what else definitions.Task holds
+    created_at_ns INTEGER NOT NULL, -- when it was made
+    attempts INTEGER NOT NULL DEFAULT 0, -- how often its judge could not be asked, in a row
+    due_at_ns INTEGER NOT NULL DEFAULT 0, -- it is not asked before
+    waits_for TEXT,               -- the variable with the key that is missing
+    error TEXT                    -- why it could not be asked
+) WITHOUT ROWID;
+
+-- What came of a task: one row for its continuous judging, one per pass over what was there.
+CREATE TABLE task_runs (
+    run_id TEXT PRIMARY KEY,      -- derived from the task and the start
+    task_id TEXT NOT NULL REFERENCES tasks ON DELETE CASCADE, -- the task
+    kind TEXT NOT NULL,           -- continuous or backfill
+    status TEXT NOT NULL,         -- running, completed, stopped or failed
+    scope TEXT NOT NULL,          -- JSON of definitions.Scope
+    started_at_ns INTEGER NOT NULL, -- when it began
+    ended_at_ns INTEGER,          -- when it ended; NULL while it runs
+    judged INTEGER NOT NULL DEFAULT 0, -- results written
+    skipped INTEGER NOT NULL DEFAULT 0, -- what had a result already
+    failed INTEGER NOT NULL DEFAULT 0, -- what the judge gave no verdict on
+    spent_usd REAL NOT NULL DEFAULT 0, -- what that cost
+    attempts INTEGER NOT NULL DEFAULT 0, -- how often it was taken up
+    message TEXT                  -- why it has ended
+) WITHOUT ROWID;
+-- The runs of a task.
+CREATE INDEX task_runs_by_task ON task_runs (task_id, started_at_ns);
+-- Passes that are to be gone on with.
+CREATE INDEX task_runs_open ON task_runs (task_id) WHERE status = 'running';
+
+-- What a continuous task has yet to judge. A row is written in the transaction that makes a turn
+-- final, by a trigger, and deleted in the one that writes the results.
+CREATE TABLE task_items (
+    task_id TEXT NOT NULL REFERENCES tasks ON DELETE CASCADE, -- the task
+    session_key INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE, -- the session
+    turn_key INTEGER NOT NULL,    -- the turn; 0: the session as a whole
+    state TEXT NOT NULL DEFAULT 'waiting', -- waiting, or failed: it is not tried again by itself
+    attempts INTEGER NOT NULL DEFAULT 0, -- how often it was taken up
+    due_at_ns INTEGER NOT NULL DEFAULT 0, -- not before; a whole session: when it is quiet for long
+    error TEXT,                   -- what went wrong last
+    PRIMARY KEY (task_id, session_key, turn_key)
+) WITHOUT ROWID;
+-- What is to be judged next.
+CREATE INDEX task_items_due ON task_items (due_at_ns) WHERE state = 'waiting';
+-- Finding what waits of a session that is deleted.
+CREATE INDEX task_items_by_session ON task_items (session_key);
+
+-- A turn that is final when it comes is to be judged by the continuous tasks of its project.
+CREATE TRIGGER final_turn_came AFTER INSERT ON turns WHEN NEW.final = 1 BEGIN
+    INSERT OR REPLACE INTO task_items (task_id, session_key, turn_key, due_at_ns)
+    SELECT task_id, NEW.session_key,
+        CASE judges_sessions WHEN 1 THEN 0 ELSE NEW.turn_key END,
+        CASE judges_sessions WHEN 1 THEN
+            ifnull(NEW.ended_at_ns, NEW.started_at_ns) + 1800000000000 ELSE 0 END
+    FROM tasks WHERE is_continuous = 1 AND created_at_ns <= NEW.started_at_ns
+    AND (project IS NULL OR project IN
+        (SELECT project FROM sessions WHERE session_key = NEW.session_key));
+END;
+-- So is one that becomes final.
+CREATE TRIGGER turn_became_final AFTER UPDATE OF final ON turns WHEN NEW.final > OLD.final BEGIN
+    INSERT OR REPLACE INTO task_items (task_id, session_key, turn_key, due_at_ns)
+    SELECT task_id, NEW.session_key,
+        CASE judges_sessions WHEN 1 THEN 0 ELSE NEW.turn_key END,
+        CASE judges_sessions WHEN 1 THEN
+            ifnull(NEW.ended_at_ns, NEW.started_at_ns) + 1800000000000 ELSE 0 END
+    FROM tasks WHERE is_continuous = 1 AND created_at_ns <= NEW.started_at_ns
+    AND (project IS NULL OR project IN
+        (SELECT project FROM sessions WHERE session_key = NEW.session_key));
+END;
+
+-- What became of annotations at the backends that have their spans. A row is about one version of
+-- an annotation: when that was replaced since, its time is another.
+CREATE TABLE pushes (
+    annotation_key INTEGER NOT NULL REFERENCES annotations ON DELETE CASCADE, -- the annotation
+    destination_key INTEGER NOT NULL REFERENCES destinations, -- where it goes
+    updated_at_ns INTEGER NOT NULL, -- annotations.updated_at_ns of the version
+    state TEXT NOT NULL,          -- pushed, later (this one failed), held (the backend failed), dead
+    attempts INTEGER NOT NULL DEFAULT 0, -- how often this version was tried
+    due_at_ns INTEGER NOT NULL DEFAULT 0, -- no attempt before this time
+    paused_by TEXT,               -- fingerprint of the credentials it refused; NULL: not that
+    error TEXT,                   -- what the backend answered, when that was not a success
+    PRIMARY KEY (annotation_key, destination_key)
+) WITHOUT ROWID;
+-- What was tried in vain.
+CREATE INDEX pushes_open ON pushes (destination_key, state) WHERE state != 'pushed';
+-- An annotation is to be pushed when it is new and anything of its turn, or of any turn of its
+-- session, goes anywhere;
+CREATE TRIGGER annotation_written AFTER INSERT ON annotations BEGIN
+    UPDATE annotations SET unpushed = 1 WHERE annotation_key = NEW.annotation_key AND EXISTS (
+        SELECT 1 FROM outbox WHERE turn_key = NEW.turn_key
+        UNION ALL
+        SELECT 1 FROM turns JOIN outbox USING (turn_key)
+        WHERE NEW.turn_key IS NULL AND session_key = NEW.session_key);
+END;
+-- when it was replaced;
+CREATE TRIGGER annotation_replaced AFTER UPDATE OF updated_at_ns ON annotations BEGIN
+    UPDATE annotations SET unpushed = 1 WHERE annotation_key = NEW.annotation_key AND EXISTS (
+        SELECT 1 FROM outbox WHERE turn_key = NEW.turn_key
+        UNION ALL
+        SELECT 1 FROM turns JOIN outbox USING (turn_key)
+        WHERE NEW.turn_key IS NULL AND session_key = NEW.session_key);
+END;
+-- when its turn goes somewhere else;
+CREATE TRIGGER span_goes_out AFTER INSERT ON outbox BEGIN
+    UPDATE annotations SET unpushed = 1 WHERE turn_key = NEW.turn_key AND unpushed = 0;
+    UPDATE annotations SET unpushed = 1 WHERE span_id = '' AND unpushed = 0
+    AND session_key = (SELECT session_key FROM turns WHERE turn_key = NEW.turn_key);
+END;
+-- and when that goes there again.
+CREATE TRIGGER span_goes_out_again AFTER UPDATE OF state ON outbox
+WHEN OLD.state IN ('dead', 'dropped') BEGIN
+    UPDATE annotations SET unpushed = 1 WHERE turn_key = NEW.turn_key AND unpushed = 0;
+    UPDATE annotations SET unpushed = 1 WHERE span_id = '' AND unpushed = 0
+    AND session_key = (SELECT session_key FROM turns WHERE turn_key = NEW.turn_key);
+END;
+
+-- What was proposed to make an agent better, and what became of it.
+CREATE TABLE proposals (
+    proposal_id TEXT PRIMARY KEY, -- derived from what is proposed
+    state TEXT NOT NULL,          -- proposed, applied, reverted or dismissed
+    body TEXT NOT NULL,           -- JSON of the proposal
+    created_at_ns INTEGER NOT NULL, -- when it was first made
+    changed_at_ns INTEGER NOT NULL  -- when it came into this state, or was drafted anew
+) WITHOUT ROWID;

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Optional
 
 from harness_tracing.model import Step, Turn
 from harness_tracing.store import codec
+from harness_tracing.store.choice import TurnChoice
 from harness_tracing.store.database import transaction
 from harness_tracing.store.documents import document
 from harness_tracing.store.terms import Term, expression, folded
@@ -37,27 +38,6 @@ _NOTHING_MERGED = 2
 TO_BE_MERGED = 0
 
 
-@dataclass(frozen=True)
-class TurnChoice:
-    """Which turns a search is about; None: any. `since_ns`, `until_ns` bound their start."""
-
-    agent: Optional[str] = None
-    project: Optional[str] = None
-    since_ns: Optional[int] = None
-    until_ns: Optional[int] = None
-
-    def condition(self) -> tuple[str, tuple[Any, ...]]:
-        """A condition on turns joined with sessions, and its parameters."""
-        conditions = {
-            "agent = ?": self.agent,
-            "project = ?": self.project,
-            "turns.started_at_ns >= ?": self.since_ns,
-            "turns.started_at_ns < ?": self.until_ns,
-        }
-        used = {sql: value for sql, value in conditions.items() if value is not None}
-        return " AND ".join(used) or "1", tuple(used.values())
-
-
 def is_possible(connection: sqlite3.Connection) -> bool:
     """Whether this Python's SQLite has FTS5."""
     found = connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone()
@@ -69,14 +49,16 @@ def _is_there(connection: sqlite3.Connection) -> bool:
     return is_possible(connection) and connection.execute(table).fetchone() is not None
 
 
+def create(connection: sqlite3.Connection) -> None:
+    """Make the index where there is none; the caller holds the transaction."""
+    connection.execute(_INDEX)
+
+
 def index_turn(connection: sqlite3.Connection, turn_key: int, whole: Optional[Turn] = None) -> None:
     """Take a final turn in, and what came late to it; the caller holds the transaction.
 
     `whole` is the turn where it is at hand with all its steps: it need not be read again.
     """
-    if not is_possible(connection):
-        return
-    connection.execute(_INDEX)
     indexed = connection.execute("SELECT indexed FROM turns WHERE turn_key = ?", (turn_key,))
     if not indexed.fetchone()[0]:
         if whole is None:

@@ -25,9 +25,10 @@ def _each_unspaced() -> re.Pattern[str]:
     return re.compile(f"([{_UNSPACED}])")
 
 
-@cache
-def _word() -> re.Pattern[str]:
-    return re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
+def _words(text: str) -> list[str]:
+    # The second takes milliseconds to be compiled.
+    several = "[^\\W_]+" if text.isascii() else f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+"
+    return re.findall(several, text)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def parse(query: str) -> tuple[Term, ...]:
     """
     terms = []
     for phrase, star, bare in re.findall(_PIECE, query.translate(_QUOTES)):
-        words = tuple(_word().findall(_composed(phrase or bare)))
+        words = tuple(_words(_composed(phrase or bare)))
         if words:
             terms.append(Term(words, bool(star) or bare.endswith("*")))
     if not terms:
@@ -101,13 +102,17 @@ def _base(character: str) -> str:
     """A character in lower case without its marks; one that would become several stays."""
     lowered = character.lower()
     base = unicodedata.normalize("NFD", lowered)[:1] if len(lowered) == 1 else character
-    return character if _each_unspaced().match(character) else base
+    return character if _is_unspaced(character) else base
 
 
 @cache
 def _pattern(term: Term) -> re.Pattern[str]:
     letter = f"[^\\W_{_UNSPACED}]"
     words = [re.escape(folded(word)) for word in term.words]
-    starts = "" if _each_unspaced().match(term.words[0]) else f"(?<!{letter})"
-    ends = "" if term.prefix or _each_unspaced().match(term.words[-1]) else f"(?!{letter})"
+    starts = "" if _is_unspaced(term.words[0]) else f"(?<!{letter})"
+    ends = "" if term.prefix or _is_unspaced(term.words[-1]) else f"(?!{letter})"
     return re.compile(starts + r"[\W_]{0,99}".join(words) + ends)
+
+
+def _is_unspaced(word: str) -> bool:
+    return not word.isascii() and _each_unspaced().match(word) is not None

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from harness_tracing.model import Usage
-from harness_tracing.store import sums
-from harness_tracing.store.search import TurnChoice
+from harness_tracing.store.choice import USAGE, TurnChoice
 
 GROUPS = ("day", "project", "agent", "model", "tool")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _SECOND_NS = 10**9
-_USAGE = ", ".join(f"sum({{0}}.{name})" for name in sums.USAGE.split(", "))
+_USAGE = ", ".join(f"sum({{0}}.{name})" for name in USAGE.split(", "))
 _TURNS = (
     "count(*), count(DISTINCT turns.session_key), sum(turns.status = 'failed'),"
     " sum(model_calls), sum(tools), 0, sum(failures), sum(unpriced_models IS NOT NULL),"
@@ -90,7 +89,7 @@ def rows(
         raise ValueError(f"no groups: {', '.join(by)}")
     condition, parameters = where.condition()
     complete = not _count_unsummarized(connection, condition, parameters)
-    connection.create_function("local_day", 1, _Days(zone), deterministic=True)
+    connection.create_function("local_day", 1, Days(zone), deterministic=True)
     names = ", ".join(_NAMES[name] for name in by) or "NULL"
     places = ", ".join(str(place + 1) for place in range(max(1, len(by))))
     table, sums_of = _source(by, complete)
@@ -128,9 +127,9 @@ def _source(by: Sequence[str], complete: bool) -> tuple[str, str]:
         return "turns", _TURNS + _USAGE.format("turns")
     counted = (
         "(SELECT turn_key, session_key, status, started_at_ns, ended_at_ns, unpriced_models,"
-        f" cost_usd, {sums.USAGE}, model_calls, tools, failures FROM turns WHERE summarized = 1"
+        f" cost_usd, {USAGE}, model_calls, tools, failures FROM turns WHERE summarized = 1"
         " UNION ALL SELECT turn_key, session_key, status, started_at_ns, ended_at_ns,"
-        f" unpriced_models, cost_usd, {sums.USAGE}, n.model_calls, n.tools, n.failures"
+        f" unpriced_models, cost_usd, {USAGE}, n.model_calls, n.tools, n.failures"
         " FROM turns JOIN temp.counted AS n USING (turn_key)) AS turns"
     )
     return counted, _TURNS + _USAGE.format("turns")
@@ -158,6 +157,8 @@ def _count_unsummarized(
     ).fetchall()
     if not missing:
         return 0
+    from harness_tracing.store import sums
+
     connection.execute("DROP TABLE IF EXISTS temp.counted")
     connection.execute(
         "CREATE TEMP TABLE counted"
@@ -174,7 +175,7 @@ def _count_unsummarized(
     return len(missing)
 
 
-class _Days:
+class Days:
     """Says in which day of a zone (None: the user's) a moment lies; it knows each day once met."""
 
     def __init__(self, zone: Optional[datetime.tzinfo]) -> None:

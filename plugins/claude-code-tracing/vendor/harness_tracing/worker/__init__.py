@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from harness_tracing.worker.result import FlushResult
-from harness_tracing.worker.settings import destinations
 from harness_tracing.worker.sweep import flush, sweep, sweep_in_background
 
-__all__ = ["FlushResult", "destinations", "flush", "sweep", "sweep_in_background"]
+__all__ = ["FlushResult", "flush", "sweep", "sweep_in_background"]

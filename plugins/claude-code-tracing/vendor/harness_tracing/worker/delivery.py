@@ -28,6 +28,7 @@ from harness_tracing.prices import PriceTable
 from harness_tracing.redact import Policy, redact_turn
 from harness_tracing.store import Account, Batch, LeasedTurn, Settled, Store
 from harness_tracing.worker.processes import is_gone, own_name
+from harness_tracing.worker.pushing import Pusher
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -91,6 +92,7 @@ class Courier:
         self._read_back: Optional[ReadBack] = open_readback(destination)
         self._prices: Optional[PriceTable] = None
         self._ask_at_ns = 0
+        self.pusher = Pusher(store, destination, log, now=now, jitter=jitter)
 
     @classmethod
     @contextmanager
@@ -105,6 +107,7 @@ class Courier:
 
     def close(self) -> None:
         """Give back connections."""
+        self.pusher.close()
         if self._sender is not None:
             self._sender.close()
             self._sender = None

@@ -276,6 +276,7 @@ class SessionWork:
         if self.settings.dry_run:
             for settled in self.store.write(change).final:
                 rehearse(self.store, settled, self._targets, self.log)
+                self._on_settled()
             return
 
         def put_into_outbox(connection: sqlite3.Connection, settled: Settled) -> None:
@@ -316,9 +317,9 @@ class SessionWork:
             self._repositories[turn.turn_id] = read_repository(turn.cwd)
         found = self._repositories[turn.turn_id]
         repository = Repository(
-            url=found.url,
+            url=found.url or turn.repository.url,
             branch=turn.repository.branch or found.branch,
-            commit=found.commit,
+            commit=found.commit or turn.repository.commit,
         )
         priced = self._pricing.of(turn)
         if change.final:

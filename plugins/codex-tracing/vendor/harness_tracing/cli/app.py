@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Optional
 
 import click
 
 from harness_tracing.cli.edge import Group
-from harness_tracing.errors import TracerError
+from harness_tracing.errors import FilterError, TracerError
 
 _COMMANDS = {
     "agents": ("harness_tracing.cli.agents", "agents"),
+    "ai-integrations": ("harness_tracing.cli.integrations", "ai_integrations"),
     "annotate": ("harness_tracing.cli.annotate", "annotate"),
     "bootstrap": ("harness_tracing.cli.installation", "bootstrap"),
     "completion": ("harness_tracing.cli.completion", "completion"),
     "config": ("harness_tracing.cli.config", "config_"),
+    "demo": ("harness_tracing.cli.demo", "demo"),
     "disable": ("harness_tracing.cli.scoping", "disable"),
     "doctor": ("harness_tracing.cli.doctor", "doctor"),
     "enable": ("harness_tracing.cli.scoping", "enable"),
+    "evaluators": ("harness_tracing.cli.evaluators", "evaluators"),
     "exec": ("harness_tracing.cli.exec", "exec_"),
     "extra": ("harness_tracing.cli.updating", "extra"),
     "flush": ("harness_tracing.cli.flush", "flush"),
     "hook-command": ("harness_tracing.cli.installation", "hook_command"),
     "import": ("harness_tracing.cli.history", "import_"),
+    "improve": ("harness_tracing.cli.improve", "improve"),
     "install": ("harness_tracing.cli.registration", "install"),
     "outbox": ("harness_tracing.cli.outbox", "outbox"),
     "plugin-path": ("harness_tracing.cli.plugin_path", "plugin_path"),
@@ -37,6 +45,7 @@ _COMMANDS = {
     "stats": ("harness_tracing.cli.stats", "stats"),
     "status": ("harness_tracing.cli.status", "status"),
     "tail": ("harness_tracing.cli.tail", "tail"),
+    "tasks": ("harness_tracing.cli.tasks", "tasks"),
     "uninstall": ("harness_tracing.cli.removal", "uninstall"),
     "update": ("harness_tracing.cli.updating", "update"),
 }
@@ -58,13 +67,28 @@ class Harness(Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error of ours is shown without a traceback, with exit code 1."""
+        """Run the command; an error of ours is shown without a traceback, with exit code 1.
+
+        What somebody asked for in words that are not understood is wrong usage, with exit code 2.
+        """
         from harness_tracing.observe.text import first_line
 
         try:
             return super().invoke(ctx)
+        except FilterError as error:
+            raise click.UsageError(first_line(str(error))) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is not None:
+                raise
+            _silence()  # or Python tries once more to write what is left
+            raise click.ClickException(f"the output cannot be written: {error.strerror}") from error
         except TracerError as error:
             raise click.ClickException(first_line(str(error))) from error
+
+
+def _silence() -> None:
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:

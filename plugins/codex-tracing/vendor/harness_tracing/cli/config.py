@@ -118,10 +118,10 @@ def unset(edge: Edge, name: str) -> None:
 
 
 def _explained(edge: Edge) -> Explained:
+    from harness_tracing.paths import home_of
     from harness_tracing.setup.explain import Explained
-    from harness_tracing.surroundings import home_here
 
-    return Explained(edge.environ, home_here(edge.environ))
+    return Explained(edge.environ, home_of(edge.environ))
 
 
 def _check_in_file(key: Key) -> None:
@@ -142,10 +142,10 @@ def _asked(key: Key) -> str:
 def _change(edge: Edge, key: Key, value: Any) -> None:
     """Change one key of the file, unless the file would not hold together then."""
     from harness_tracing import config
+    from harness_tracing.paths import home_of
     from harness_tracing.setup import files
-    from harness_tracing.surroundings import home_here
 
-    home, env = home_here(edge.environ), edge.environ
+    home, env = home_of(edge.environ), edge.environ
     config.read_config(home.config)
     before = files.read_text(home.config)
     after = files.edited(before, [(key.path, value)])

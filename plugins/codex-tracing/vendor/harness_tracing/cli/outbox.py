@@ -31,7 +31,8 @@ def _opened(edge: Edge, *, readonly: bool) -> Iterator[tuple[Optional[Store], li
 
     known = _known(edge)
     with edge.store(readonly=readonly) as store:
-        yield store, deliveries(store.outbox.queues() if store else [], known)
+        queues = store.outbox.queues() if store else []
+        yield store, deliveries(queues, known, store.pushes.queues() if store else {})
 
 
 def _known(edge: Edge) -> list[Known]:
@@ -87,7 +88,10 @@ def retry(edge: Edge, destination: Optional[str]) -> None:
     with _opened(edge, readonly=False) as (store, rows):
         accounts = _accounts(rows, destination)
         waiting = sum(store.outbox.retry(account, edge.now_ns()) for account in accounts if store)
-    talk(f"Spans that wait again: {waiting}. `harness flush --wait` sends what waits now.")
+        again = sum(store.pushes.retry(account) for account in accounts if store)
+    annotations = f", annotations: {again}" if again else ""
+    talk(f"Spans that wait again: {waiting}{annotations}.")
+    talk("`harness flush --wait` sends what waits now.")
 
 
 @outbox.command()

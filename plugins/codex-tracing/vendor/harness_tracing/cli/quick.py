@@ -27,6 +27,9 @@ QUERIES = (
     "SELECT * FROM destinations",
     "SELECT destination_key, state, count(*), count(DISTINCT turn_key), max(changed_at_ns)"
     " FROM outbox WHERE state IN ('waiting', 'sent', 'dead') GROUP BY 1, 2",
+    "SELECT count(*), max(updated_at_ns) FROM annotations WHERE unpushed = 1",
+    "SELECT destination_key, state, count(*), max(due_at_ns), max(error) FROM pushes"
+    " WHERE state != 'pushed' GROUP BY 1, 2",
 )
 
 

@@ -82,9 +82,9 @@ def _one(edge: Edge, name: str, project: Optional[Path]) -> None:
 
 def _everything(edge: Edge, keep: Optional[bool], yes: bool) -> None:
     from harness_tracing import removal
-    from harness_tracing.surroundings import home_here
+    from harness_tracing.paths import home_of
 
-    home = home_here(edge.environ)
+    home = home_of(edge.environ)
     if not home.root.exists():
         talk(f"Nothing of ours is in {home.root}.")
     if not yes:

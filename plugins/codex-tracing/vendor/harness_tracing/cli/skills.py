@@ -18,7 +18,7 @@ _agent = click.argument("agent", required=False, callback=agent_name)
 
 @click.group()
 def skills() -> None:
-    """Skills for agents: manage-tracing and trace. The plugins bring them along."""
+    """Skills for agents: what manages, reads, evaluates, improves. The plugins bring them."""
 
 
 @skills.command("install")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
 from harness_tracing.cli.edge import Edge, pass_edge, print_json, talk
 from harness_tracing.cli.parameters import agent_name, since_ns
-from harness_tracing.store import TurnChoice, UsageRow
+
+if TYPE_CHECKING:
+    from harness_tracing.store import TurnChoice, UsageRow
 
 _PICTURES = (".svg", ".png")
 _WIDTH = 80
@@ -21,8 +23,13 @@ _WIDTH = 80
 @click.option(
     "--by",
     multiple=True,
-    type=click.Choice(["day", "project", "agent", "model", "tool"]),
+    type=click.Choice(["day", "project", "agent", "model", "tool", "evaluator"]),
     help="In groups; may be given several times.",
+)
+@click.option(
+    "--evaluations",
+    is_flag=True,
+    help="How often evaluators were content: --by evaluator, and by day without --by.",
 )
 @click.option("--agent", callback=agent_name, help="Only turns of this agent.")
 @click.option("--project", help="Only turns of this project.")
@@ -41,6 +48,7 @@ _WIDTH = 80
 def stats(
     edge: Edge,
     by: tuple[str, ...],
+    evaluations: bool,
     agent: Optional[str],
     project: Optional[str],
     since: Optional[int],
@@ -52,11 +60,21 @@ def stats(
 
     Days are yours. What has no price is "unpriced" and not part of the cost. By model, time is
     that of its calls; by tool, time and failures are the tool's, and there are no tokens.
+
+    By evaluator: how many turns and steps it judged, and how many of them passed, which is a score
+    above 0.5. What could not be measured, or got no verdict, is counted apart.
     """
+    if evaluations:
+        by = (*(by or ("day",)), "evaluator")
     by = tuple(dict.fromkeys(by or (("day",) if plot else ())))
+    from harness_tracing.store import TurnChoice
+
     _check(by, plot)
+    choice = TurnChoice(agent=agent, project=project, since_ns=since, until_ns=until)
+    if "evaluator" in by:
+        _rates(edge, by, choice, as_json, plot)
+        return
     with edge.store() as store:
-        choice = TurnChoice(agent=agent, project=project, since_ns=since, until_ns=until)
         rows = store.usage(by, choice) if store else []
     if plot is not None:
         _plot(rows, by, plot)
@@ -70,9 +88,29 @@ def stats(
         _print(edge, rows, by)
 
 
+def _rates(
+    edge: Edge, by: tuple[str, ...], choice: TurnChoice, as_json: bool, picture: Optional[Path]
+) -> None:
+    from harness_tracing.observe.rates import plot, report, table
+
+    with edge.store() as store:
+        rows = store.rates(by, choice) if store else []
+    if picture is not None and rows:
+        plot(rows, by, picture)
+        talk(f"Drew {picture}")
+    if as_json:
+        print_json([report(row, by) for row in rows])
+    elif not rows:
+        talk("Nothing was evaluated there yet; `harness tasks` evaluates turns.")
+    elif picture is None:
+        _print_table(edge, table(rows, by, _width(edge)))
+
+
 def _check(by: tuple[str, ...], plot: Optional[Path]) -> None:
     if {"model", "tool"} <= set(by):
         raise click.UsageError("--by model and --by tool do not go together: no tool has a model.")
+    if "evaluator" in by and {"model", "tool"} & set(by):
+        raise click.UsageError("--by evaluator goes with day, project and agent alone.")
     if plot is None:
         return
     if plot.suffix.lower() not in _PICTURES:
@@ -95,12 +133,17 @@ def _print(edge: Edge, rows: list[UsageRow], by: tuple[str, ...]) -> None:
     from harness_tracing.observe.stats import summary, table
 
     if by:
-        header, *lines = table(rows, by, _width(edge))
-        plain = "NO_COLOR" in edge.environ or not sys.stdout.isatty()
-        click.echo("\n".join([header if plain else click.style(header, dim=True), *lines]))
+        _print_table(edge, table(rows, by, _width(edge)))
         return
     for name, value in summary(rows[0]):
         click.echo(f"{name:<18}{value}")
+
+
+def _print_table(edge: Edge, lines: list[str]) -> None:
+    header, *rest = lines
+    dumb = edge.environ.get("TERM") == "dumb" or "NO_COLOR" in edge.environ
+    plain = dumb or not sys.stdout.isatty()
+    click.echo("\n".join([header if plain else click.style(header, dim=True), *rest]))
 
 
 def _width(edge: Edge) -> int:

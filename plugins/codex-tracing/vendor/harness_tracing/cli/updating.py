@@ -24,9 +24,9 @@ def update(edge: Edge, branch: Optional[str]) -> None:
     """
     from harness_tracing import extras
     from harness_tracing.errors import BootstrapError
-    from harness_tracing.surroundings import home_here
+    from harness_tracing.paths import home_of
 
-    home, kind = home_here(edge.environ), extras.kind_of(Path(sys.prefix))
+    home, kind = home_of(edge.environ), extras.kind_of(Path(sys.prefix))
     script = home.bootstrap / ("install.bat" if os.name == "nt" else "install.sh")
     if kind != "built" or not script.exists():
         lines = extras.updates(kind, sys.executable)
@@ -89,8 +89,8 @@ def extra_install(edge: Edge, name: str) -> None:
         line = extras.how(name, kind, sys.executable)
         raise BootstrapError(f"this installation is {extras.KINDS[kind]}; type: {line}")
     from harness_tracing import bootstrap as bootstrapping
-    from harness_tracing.surroundings import home_here
+    from harness_tracing.paths import home_of
 
     talk(f"Installing the extra {name}: it {known.why}.")
-    bootstrapping.add_extra(home_here(edge.environ), prefix.resolve(), name, edge.environ)
+    bootstrapping.add_extra(home_of(edge.environ), prefix.resolve(), name, edge.environ)
     talk(f"The extra {name} is installed.")

@@ -41,7 +41,8 @@ def read_config(path: Path) -> dict[str, Any]:
 def unknown_keys(config: Mapping[str, Any], path: Path, table: Iterable[Setting]) -> Iterator[str]:
     """Warnings for keys nobody reads; ConfigError for what is no group of keys but has to be."""
     settings = [setting for setting in table if setting.in_file]
-    top = [*(setting.field for setting in settings), "agents", "ai_integrations", "destinations"]
+    groups = ("agents", "ai_integrations", "destinations", "evaluators")
+    top = [*(setting.field for setting in settings), *groups]
     yield from unknown_in(config, top, "", path)
     own = [setting.field for setting in settings if setting.per_agent]
     for name, part in group("agents", config.get("agents"), path).items():

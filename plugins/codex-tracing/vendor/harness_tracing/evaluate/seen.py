@@ -9,7 +9,7 @@ from typing import Optional
 from harness_tracing.activity import Command, Edit, Gate, activity_of
 from harness_tracing.activity.reading import TurnActivity
 from harness_tracing.activity.tools import is_hidden
-from harness_tracing.model import Moment, ToolCall, Turn
+from harness_tracing.model import ModelCall, Moment, ToolCall, Turn
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Seen:
         return self.did.unseen
 
     @cached_property
+    def hidden(self) -> tuple[ToolCall, ...]:
+        """The calls whose input or output a content switch hid."""
+        return tuple(call for call in self.calls if is_hidden(call.input) or is_hidden(call.output))
+
+    @cached_property
     def compactions(self) -> tuple[Moment, ...]:
         """Where a thread lost its earlier messages for a summary."""
         return tuple(
@@ -73,3 +78,19 @@ class Seen:
     def answer_is_hidden(self) -> bool:
         """Whether a content switch hid the answer."""
         return is_hidden(self.turn.response)
+
+    @property
+    def went_before(self) -> Optional[str]:
+        """Why the conversation is older than this turn, if it is the first one that is known.
+
+        None when it began with it.
+        """
+        steps = self.turn.steps
+        calls = (each for each in steps if isinstance(each, ModelCall) and each.agent_id is None)
+        first = next(calls, None)
+        if first is not None and first.earlier_messages:
+            return "the session goes on from one that was not looked at"
+        untraced = any("before it was traced" in gap.why for gap in self.turn.gaps)
+        if self.turn.number > 1 or untraced:
+            return "the session began before it was traced"
+        return None

@@ -158,12 +158,17 @@ def fill(
     return Prompt(_INSTRUCTIONS.format(mark), _PLACEHOLDER.sub(data, template), shortened)
 
 
-def _check(used: Iterable[str], subject: Subject) -> None:
+def is_familiar(name: str) -> bool:
+    """Whether a placeholder is one that spans of ours may have."""
     from harness_tracing.spans.attributes import ATTRIBUTES
 
+    return name in _ALWAYS or any(each.matches(name) for each in ATTRIBUTES)
+
+
+def _check(used: Iterable[str], subject: Subject) -> None:
     there = subject.names()
     for name in used:
-        if name not in there and not any(each.matches(name) for each in ATTRIBUTES):
+        if name not in there and not is_familiar(name):
             raise TemplateError(f"{{{{{name}}}}} is not known; there are {_listed(there)}")
 
 

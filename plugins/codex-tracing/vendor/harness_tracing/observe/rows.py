@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Union
 
+from rich.cells import cell_len
 from rich.measure import Measurement
 from rich.text import Text
 
@@ -17,8 +18,6 @@ from harness_tracing.observe.text import first_line, plain
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
-# Wider than this, words and their facts lie too far apart to be read as one line.
-WIDEST = 120
 _LEAST_WORDS = 22
 _BETWEEN = "  "
 
@@ -79,6 +78,23 @@ class Row:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(min(_LEAST_WORDS, options.max_width), options.max_width)
+
+
+class Listed:
+    """`head` and what it lists, with commas; no line is broken within one of them."""
+
+    def __init__(self, head: str, items: Sequence[str], indent: int = 4) -> None:
+        self._head, self._items, self._indent = head, items, indent
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        line = self._head
+        for place, item in enumerate(self._items):
+            item += "," if place < len(self._items) - 1 else ""
+            if cell_len(f"{line} {item}") > options.max_width and line.strip():
+                yield Text(line, overflow="fold")
+                line = " " * (self._indent - 1)
+            line += f" {item}"
+        yield Text(line, overflow="fold")
 
 
 def column(text: str, width: int, style: str = "dim") -> Text:

@@ -7,12 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from rich.text import Text
-
 from harness_tracing.model import ToolCall, step_id
-from harness_tracing.observe.rows import Row, sentence, words
+from harness_tracing.observe.columns import WIDEST, Line, cut, joined, words
 from harness_tracing.observe.text import moment, plain, plural, telling_length
-from harness_tracing.spans.json_form import iso_time
 from harness_tracing.store import Found
 from harness_tracing.store.documents import WHERES, Piece, pieces
 from harness_tracing.store.terms import Term, folded, found_in, parse, shown
@@ -99,6 +96,8 @@ def _one_line(text: str) -> str:
 
 def report(hit: Hit) -> dict[str, Any]:
     """A hit as plain JSON."""
+    from harness_tracing.spans.json_form import iso_time
+
     turn = hit.found.turn
     return {
         "session_id": hit.found.session_id,
@@ -118,25 +117,32 @@ def report(hit: Hit) -> dict[str, Any]:
     }
 
 
-def lines(found: Sequence[Hit]) -> Iterator[Row]:
+def lines(found: Sequence[Hit], width: int) -> Iterator[Line]:
     """Two lines per hit: whose turn it is and when, then where the words stand."""
     length = telling_length([hit.found.session_id for hit in found])
     for hit in found:
-        turn = hit.found.turn
-        yield Row(
-            sentence(
-                words(hit.found.session_id[:length], "bold"),
-                words(f"turn {turn.number}"),
-                words(moment(turn.started_at_ns), "dim"),
-                words(hit.found.project, "dim"),
-                words(turn.prompt or "" if hit.piece.where != "prompt" else "", "dim"),
-            )
-        )
-        where = f"{hit.piece.where} of {hit.tool}" if hit.tool else hit.piece.where
-        text = Text(hit.snippet.text)
-        for start, end in hit.snippet.marked:
-            text.stylize("bold yellow", start, end)
-        yield Row(sentence(Text(" "), words(f"{where}:", "cyan"), text, between=" "))
+        for line in (_whose(hit, length), _where(hit)):
+            yield cut(line, min(width, WIDEST))
+
+
+def _whose(hit: Hit, length: int) -> Line:
+    turn = hit.found.turn
+    return joined(
+        words(hit.found.session_id[:length], "bold"),
+        words(f"turn {turn.number}"),
+        words(moment(turn.started_at_ns), "dim"),
+        words(hit.found.project, "dim"),
+        words(turn.prompt if hit.piece.where != "prompt" else "", "dim"),
+    )
+
+
+def _where(hit: Hit) -> Line:
+    where = f"{hit.piece.where} of {hit.tool}" if hit.tool else hit.piece.where
+    text, shown, line = hit.snippet.text, 0, [("  ", ""), *words(f"{where}:", "cyan"), (" ", "")]
+    for start, end in hit.snippet.marked:
+        line += [(text[shown:start], ""), (text[start:end], "bold yellow")]
+        shown = end
+    return [*line, (text[shown:], "")]
 
 
 def summary(found: Sequence[Hit], limit: int, query: str = "") -> str:

@@ -22,7 +22,7 @@ from harness_tracing.destinations import Kind
 from harness_tracing.errors import ConfigError
 
 KINDS: tuple[Kind, ...] = ("ax", "phoenix", "otlp")
-_GROUPS = ("secret_patterns", "resource_attributes", "headers")
+_GROUPS = ("secret_patterns", "resource_attributes", "headers", "gates")
 """Keys whose value is a group of names that are the user's own."""
 
 

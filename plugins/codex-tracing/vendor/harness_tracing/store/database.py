@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
+import re
 import sqlite3
 import threading
 import time
@@ -19,7 +19,7 @@ from harness_tracing.store.filesystem import network_type
 from harness_tracing.store.migrations import MIGRATIONS, Migration
 
 SCHEMA_MAJOR = 1
-SCHEMA_MINOR = 2
+SCHEMA_MINOR = 3
 APPLICATION_ID = 0x41485431  # "AHT1": tells our file from any other SQLite database
 BUSY_TIMEOUT_MS = 5000
 NETWORK_BUSY_TIMEOUT_MS = 60_000
@@ -30,6 +30,7 @@ _WAL_PAGES_BEFORE_CHECKPOINT = 512
 _WAL_SIZE_LIMIT_BYTES = 16 * 1024 * 1024
 _ALONE_TIMEOUT_S = 30
 _PREPARING = threading.Lock()
+_PLAIN_PATH = re.compile(r"[\w/.,@+ -]*", re.ASCII)
 _ALMOST_NOTHING_FREE_BYTES = 1024 * 1024
 
 
@@ -107,7 +108,7 @@ def _prepare_file(path: Path) -> None:
 
 def _connect(path: Path, mode: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
+        f"{_uri(path.absolute())}?mode={mode}",
         uri=True,
         timeout=busy_timeout_ms / 1000,
         isolation_level=None,
@@ -117,6 +118,13 @@ def _connect(path: Path, mode: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> s
     # was 30 times what is stored, and sessions' words are not to lie in /var/tmp.
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+def _uri(path: Path) -> str:
+    text = str(path)
+    if os.name == "posix" and _PLAIN_PATH.fullmatch(text):
+        return f"file://{text}"
+    return path.as_uri()  # which loads more than a list of sessions needs
 
 
 def _set_up(connection: sqlite3.Connection, path: Path, network: Optional[str]) -> tuple[str, ...]:
@@ -292,6 +300,8 @@ def _explanation(path: Path, message: str) -> str:
 
 
 def _disk_is_full(path: Path) -> bool:
+    import shutil
+
     try:
         return shutil.disk_usage(path.parent).free < _ALMOST_NOTHING_FREE_BYTES
     except OSError:

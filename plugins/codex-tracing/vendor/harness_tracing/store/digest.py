@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from harness_tracing.store import search, sums
 from harness_tracing.store.database import transaction
@@ -17,9 +18,12 @@ _LATE = (
 )
 
 
-def take_in(connection: sqlite3.Connection, written: Written, *, index: bool) -> None:
-    """Digest what a write settled, in its transaction; without `index` the words come later."""
-    settled = (*written.final, *written.late)
+def take_in(connection: sqlite3.Connection, written: Iterable[Written], *, index: bool) -> None:
+    """Digest what writes settled, in their transaction; without `index` the words come later."""
+    settled = [each for one in written for each in (*one.final, *one.late)]
+    index = index and bool(settled) and search.is_possible(connection)
+    if index:
+        search.create(connection)
     for turn_key, whole in {each.turn_key: each.whole for each in settled}.items():
         sums.write(connection, turn_key, anew=whole is None)
         if index:
@@ -35,6 +39,7 @@ def backlog(connection: sqlite3.Connection) -> int:
 def catch_up(connection: sqlite3.Connection) -> int:
     """Digest some turns of the backlog in a transaction of its own; returns how many."""
     search.clear_leftovers(connection)
+    index = search.is_possible(connection)
     with transaction(connection):
         # One list after the other: both together would be sorted anew each time.
         turn_keys = [
@@ -45,7 +50,9 @@ def catch_up(connection: sqlite3.Connection) -> int:
         turn_keys = list(dict.fromkeys(turn_keys))
         for turn_key in turn_keys:
             sums.write(connection, turn_key)
-            search.index_turn(connection, turn_key)
+            if index:
+                search.create(connection)
+                search.index_turn(connection, turn_key)
     return len(turn_keys)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Optional
@@ -75,6 +74,8 @@ def _linux_mounts() -> list[tuple[str, str]]:
 
 
 def _macos_mounts() -> list[tuple[str, str]]:
+    import subprocess
+
     try:
         done = subprocess.run(["/sbin/mount"], capture_output=True, text=True, timeout=2)
     except (OSError, subprocess.SubprocessError):

@@ -5,18 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from harness_tracing.errors import StoreError
 from harness_tracing.model import Session, Usage
-from harness_tracing.store import codec, search
-from harness_tracing.store.terms import Term
+from harness_tracing.store import codec
+from harness_tracing.store.choice import USAGE
+
+if TYPE_CHECKING:
+    from harness_tracing.store.terms import Term
 
 _MANY_CANDIDATES = 10
-_USAGE = (
-    "sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), "
-    "sum(cache_write_tokens), sum(cache_write_1h_tokens), sum(reasoning_tokens)"
-)
+_USAGE = ", ".join(f"sum({name})" for name in USAGE.split(", "))
 _AFTER_EVERY_TEXT = "\U0010ffff"
 _COUNTED = {"model_call": "model_calls", "tool": "tools", "subagent": "subagents"}
 _COUNTS = (*_COUNTED.values(), "failures")
@@ -97,6 +97,8 @@ def session_rows(connection: sqlite3.Connection, choice: Choice) -> list[Session
         "ifnull(started_at_ns, last_event_ns) < ?": choice.until_ns,
     }
     if choice.terms:
+        from harness_tracing.store import search
+
         found = codec.encode_numbers(search.sessions_with(connection, choice.terms))
         conditions["session_key IN (SELECT value FROM json_each(?))"] = found
     used = {condition: value for condition, value in conditions.items() if value is not None}

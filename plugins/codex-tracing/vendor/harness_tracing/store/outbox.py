@@ -1,7 +1,7 @@
 """The outbox: which spans still have to go where.
 
-Rows come into being in the transaction that settles what they send (enqueue.py); after that they
-belong to whoever holds their lease. A row names its destination by what `destinations.Target`
+Rows come into being in the transaction that settles what they send (outbox_rows.py); after that
+they belong to whoever holds their lease. A row names its destination by what `destinations.Target`
 holds, which is nothing secret. States: ``waiting`` → ``sent`` (the backend took it, a read-back
 is due) → ``delivered``, or straight to ``delivered`` where nothing can be read back; ``dead``:
 the backend will not have it, whatever we do; ``dropped``: the user's word.
@@ -19,7 +19,7 @@ from typing import Callable, Optional
 
 from harness_tracing.destinations import Target
 from harness_tracing.store.database import explained, snapshot, transaction
-from harness_tracing.store.enqueue import add_turn, target_of
+from harness_tracing.store.outbox_rows import add_turn, target_of
 
 LEASE_NS = 120 * 10**9
 """Longer than one request may take; a lease is renewed before each."""
@@ -433,8 +433,11 @@ WATCHED = (
     "SELECT * FROM destinations",
     "SELECT destination_key, state, count(*), count(DISTINCT turn_key), max(changed_at_ns)"
     f" FROM outbox WHERE {_IS_OPEN} GROUP BY 1, 2",
+    "SELECT count(*), max(updated_at_ns) FROM annotations WHERE unpushed = 1",
+    "SELECT destination_key, state, count(*), max(due_at_ns), max(error) FROM pushes"
+    " WHERE state != 'pushed' GROUP BY 1, 2",
 )
-"""Whatever changes in `Outbox.queues(done=False)` changes in the rows of these."""
+"""Whatever changes in `Outbox.queues(done=False)` or `Pushes.queues()` changes in these rows."""
 _STATES = {
     **{state: f"'{state}' AND {_IS_OPEN}" for state in ("waiting", "sent", "dead")},
     **{state: f"'{state}'" for state in ("delivered", "dropped")},

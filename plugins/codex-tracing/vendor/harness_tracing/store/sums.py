@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from harness_tracing.model import ModelCall
 from harness_tracing.store import codec
+from harness_tracing.store.choice import USAGE
 
 if TYPE_CHECKING:
     from harness_tracing.prices import Priced, PriceTable
 
-USAGE = (
-    "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, "
-    "reasoning_tokens"
-)
 MODEL_COLUMNS = f"model, calls, failures, unpriced, duration_ns, {USAGE}, cost_usd"
 TOOL_COLUMNS = "tool, calls, failures, denied, duration_ns, waited_ns"
 _SUM_OF_USAGE = ", ".join(f"sum({column})" for column in USAGE.split(", "))

@@ -1,13 +1,16 @@
-"""Writing a session's changes: one transaction each, costing only what changed."""
+"""Writing sessions' changes: whole in one transaction, costing only what changed.
+
+What can be made of a change without the store is made before its lock is taken: see `prepare`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
-from harness_tracing.model import Moment, Repository, Session, Step, Turn, span_id, trace_id
+from harness_tracing.model import Repository, Session, Step, Turn, span_id, trace_id
 from harness_tracing.store import codec
 
 UNSETTLED = ("running", "open")
@@ -74,17 +77,84 @@ OnSettled = Callable[[sqlite3.Connection, Settled], None]
 """Called inside the transaction: what it writes is committed with the turn, or not at all."""
 
 
+class _StepRow(NamedTuple):
+    """The columns of a step's row, named as they are, but for the keys."""
+
+    step_id: str
+    parent_id: Optional[str]
+    span_id: str
+    kind: str
+    name: Optional[str]
+    status: Optional[str]
+    late: int
+    agent_id: Optional[str]
+    model: Optional[str]
+    started_at_ns: Optional[int]
+    ended_at_ns: Optional[int]
+    waited_ns: Optional[int]
+    input_tokens: Optional[int]
+    output_tokens: Optional[int]
+    cache_read_tokens: Optional[int]
+    cache_write_tokens: Optional[int]
+    cache_write_1h_tokens: Optional[int]
+    reasoning_tokens: Optional[int]
+    error_type: Optional[str]
+
+
+_STEP_COLUMNS = ", ".join(_StepRow._fields)
+_STEP_PLACES = ", ".join("?" * (2 + len(_StepRow._fields)))
+_INSERT_STEP = f"INSERT INTO steps (step_key, turn_key, {_STEP_COLUMNS}) VALUES ({_STEP_PLACES})"
+_INSERT_STEP_BODY = "INSERT INTO step_bodies (step_key, body) VALUES (?, ?)"
+_UPDATE_STEP = f"UPDATE steps SET {', '.join(f'{c} = ?' for c in _StepRow._fields)}"
+
+
+@dataclass(frozen=True)
+class _PreparedTurn:
+    """A turn as told, the rows of its steps and their bodies."""
+
+    write: TurnWrite
+    rows: Sequence[_StepRow]
+    bodies: Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A change with its rows: all that can be made of it before the store is locked."""
+
+    change: SessionChange
+    body: bytes
+    turns: tuple[_PreparedTurn, ...]
+
+    @property
+    def size(self) -> int:
+        """How many bytes its steps' bodies take."""
+        return sum(len(body) for turn in self.turns for body in turn.bodies)
+
+
+def prepare(change: SessionChange) -> Prepared:
+    """Make the rows of a change; what it costs is paid outside of any transaction."""
+    turns = tuple(
+        _PreparedTurn(
+            write,
+            [_step_row(write.turn, step) for step in write.turn.steps],
+            [codec.encode(step) for step in write.turn.steps],
+        )
+        for write in change.turns
+    )
+    return Prepared(change, codec.encode(change.session), turns)
+
+
 def write_change(
-    connection: sqlite3.Connection, change: SessionChange, on_settled: Optional[OnSettled]
+    connection: sqlite3.Connection, prepared: Prepared, on_settled: Optional[OnSettled]
 ) -> Written:
     """Store a change; the caller holds the transaction."""
-    session_key = _write_session(connection, change)
-    found = [_write_turn(connection, session_key, turn_write) for turn_write in change.turns]
+    session_key = _write_session(connection, prepared)
+    found = [_write_turn(connection, session_key, turn) for turn in prepared.turns]
     settled = [each for each in found if each is not None]
-    if change.reader_state is not None:
+    if prepared.change.reader_state is not None:
         connection.execute(
             "INSERT OR REPLACE INTO reader_states (session_key, state) VALUES (?, ?)",
-            (session_key, change.reader_state),
+            (session_key, prepared.change.reader_state),
         )
     if on_settled is not None:
         for each in settled:
@@ -96,8 +166,8 @@ def write_change(
     )
 
 
-def _write_session(connection: sqlite3.Connection, change: SessionChange) -> int:
-    session = change.session
+def _write_session(connection: sqlite3.Connection, prepared: Prepared) -> int:
+    session = prepared.change.session
     name = (codec.whole_text(session.session_id), codec.whole_text(session.agent))
     found = connection.execute(
         "SELECT session_key, last_event_ns FROM sessions WHERE session_id = ? AND agent = ?", name
@@ -106,8 +176,8 @@ def _write_session(connection: sqlite3.Connection, change: SessionChange) -> int
         "project": codec.whole_text(session.project),
         "started_at_ns": codec.time_column(session.started_at_ns),
         "ended_at_ns": codec.time_column(session.ended_at_ns),
-        "last_event_ns": _latest(_times(change), found[1] if found else None),
-        "body": codec.encode(session),
+        "last_event_ns": _latest(_times(prepared), found[1] if found else None),
+        "body": prepared.body,
     }
     if found:
         _update(connection, "sessions", "session_key", found[0], columns)
@@ -115,25 +185,26 @@ def _write_session(connection: sqlite3.Connection, change: SessionChange) -> int
     return _insert(connection, "sessions", {"session_id": name[0], "agent": name[1], **columns})
 
 
-def _times(change: SessionChange) -> Iterable[Optional[int]]:
-    yield change.session.started_at_ns
-    yield change.session.ended_at_ns
-    for turn in (turn_write.turn for turn_write in change.turns):
-        yield turn.started_at_ns
-        yield turn.ended_at_ns
-        for step in turn.steps:
-            yield step.at_ns if isinstance(step, Moment) else step.started_at_ns
-            yield step.ended_at_ns
+def _times(prepared: Prepared) -> Iterator[Optional[int]]:
+    session = prepared.change.session
+    yield codec.time_column(session.started_at_ns)
+    yield codec.time_column(session.ended_at_ns)
+    for turn in prepared.turns:
+        yield codec.time_column(turn.write.turn.started_at_ns)
+        yield codec.time_column(turn.write.turn.ended_at_ns)
+        for row in turn.rows:
+            yield row.started_at_ns
+            yield row.ended_at_ns
 
 
 def _latest(times: Iterable[Optional[int]], known: Optional[int]) -> Optional[int]:
-    usable = [at for at in (*map(codec.time_column, times), known) if at is not None]
-    return max(usable, default=None)
+    return max((at for at in (*times, known) if at is not None), default=None)
 
 
 def _write_turn(
-    connection: sqlite3.Connection, session_key: int, write: TurnWrite
+    connection: sqlite3.Connection, session_key: int, prepared: _PreparedTurn
 ) -> Optional[Settled]:
+    write = prepared.write
     turn = write.turn
     found = connection.execute(
         "SELECT turn_key, final, repository_url, repository_branch, repository_commit"
@@ -141,21 +212,20 @@ def _write_turn(
         (session_key, codec.whole_text(turn.turn_id)),
     ).fetchone()
     if found and found[1]:
-        return _write_late(connection, found[0], write)
+        return _write_late(connection, found[0], prepared)
     if found and any(found[2:]):
         turn = replace(turn, repository=Repository(*found[2:]))
     turn_key = _write_header(
         connection, session_key, found[0] if found else None, replace(write, turn=turn)
     )
-    written: set[str] = set()
-    for step in turn.steps:
-        columns = _step_row(turn, step)
-        # A turn that is new has no steps, but what is told twice in this very write.
-        fresh = found is None and columns["step_id"] not in written
-        written.add(columns["step_id"])
-        found_step = None if fresh else _find_step(connection, turn_key, columns["step_id"])
-        _write_step(connection, turn_key, found_step, columns, codec.encode(step))
-    whole = turn if found is None and len(written) == len(turn.steps) else None
+    # A turn that is new has no steps, but what is told twice in this very write.
+    fresh = found is None and len({row.step_id for row in prepared.rows}) == len(prepared.rows)
+    if fresh:
+        _insert_steps(connection, turn_key, prepared.rows, prepared.bodies)
+    else:
+        for row, body in zip(prepared.rows, prepared.bodies):
+            _write_step(connection, turn_key, _find_step(connection, turn_key, row), row, body)
+    whole = turn if fresh else None
     return Settled(turn.agent, turn.session_id, turn.turn_id, turn_key, write.final, whole=whole)
 
 
@@ -200,24 +270,23 @@ def _totals(write: TurnWrite) -> dict[str, Any]:
 
 
 def _write_late(
-    connection: sqlite3.Connection, turn_key: int, write: TurnWrite
+    connection: sqlite3.Connection, turn_key: int, prepared: _PreparedTurn
 ) -> Optional[Settled]:
     """Add to a final turn the steps it lacks, and those that still ran when it became final."""
-    turn = write.turn
+    turn = prepared.write.turn
     settled_ids = []
-    for step in turn.steps:
-        columns = _step_row(turn, step)
-        found = _find_step(connection, turn_key, columns["step_id"])
-        is_settled = columns["status"] not in UNSETTLED
+    for row, body in zip(prepared.rows, prepared.bodies):
+        found = _find_step(connection, turn_key, row)
+        is_settled = row.status not in UNSETTLED
         if found and (found[1] not in UNSETTLED or not is_settled):
             continue
-        late = RAN_ON if found else CAME_LATER
-        _write_step(connection, turn_key, found, {**columns, "late": late}, codec.encode(step))
+        late = row._replace(late=RAN_ON if found else CAME_LATER)
+        _write_step(connection, turn_key, found, late, body)
         if is_settled:
-            settled_ids.append(columns["step_id"])
+            settled_ids.append(row.step_id)
     if not settled_ids:
         return None
-    _raise_totals(connection, turn_key, write)
+    _raise_totals(connection, turn_key, prepared.write)
     return Settled(turn.agent, turn.session_id, turn.turn_id, turn_key, False, tuple(settled_ids))
 
 
@@ -233,48 +302,61 @@ def _raise_totals(connection: sqlite3.Connection, turn_key: int, write: TurnWrit
 
 
 def _find_step(
-    connection: sqlite3.Connection, turn_key: int, step_id: str
+    connection: sqlite3.Connection, turn_key: int, row: _StepRow
 ) -> Optional[tuple[int, Optional[str]]]:
     found: Optional[tuple[int, Optional[str]]] = connection.execute(
-        "SELECT step_key, status FROM steps WHERE turn_key = ? AND step_id = ?", (turn_key, step_id)
+        "SELECT step_key, status FROM steps WHERE turn_key = ? AND step_id = ?",
+        (turn_key, row.step_id),
     ).fetchone()
     return found
 
 
-def _step_row(turn: Turn, step: Step) -> dict[str, Any]:
+def _step_row(turn: Turn, step: Step) -> _StepRow:
     row = codec.step_columns(step)
-    return {
-        "step_id": codec.whole_text(row.step_id),
-        "parent_id": codec.text_column(row.parent_id),
-        "span_id": span_id(turn.agent, turn.session_id, turn.turn_id, row.step_id),
-        "kind": row.kind,
-        "name": codec.text_column(row.name),
-        "status": row.status,
-        "late": 0,
-        "agent_id": codec.text_column(row.agent_id),
-        "model": codec.text_column(row.model),
-        "started_at_ns": codec.time_column(row.started_at_ns),
-        "ended_at_ns": codec.time_column(row.ended_at_ns),
-        "waited_ns": codec.time_column(row.waited_ns),
-        **codec.usage_columns(row.usage),
-        "error_type": codec.text_column(row.error_type),
-    }
+    step_id = codec.whole_text(row.step_id)
+    return _StepRow(
+        step_id,
+        codec.text_column(row.parent_id),
+        span_id(turn.agent, turn.session_id, turn.turn_id, row.step_id),
+        row.kind,
+        codec.text_column(row.name),
+        row.status,
+        0,
+        codec.text_column(row.agent_id),
+        codec.text_column(row.model),
+        codec.time_column(row.started_at_ns),
+        codec.time_column(row.ended_at_ns),
+        codec.time_column(row.waited_ns),
+        *codec.usage_values(row.usage),
+        codec.text_column(row.error_type),
+    )
+
+
+def _insert_steps(
+    connection: sqlite3.Connection,
+    turn_key: int,
+    rows: Sequence[_StepRow],
+    bodies: Sequence[bytes],
+) -> None:
+    # The keys that SQLite would give them, so that all can be inserted at once.
+    last = connection.execute("SELECT ifnull(max(step_key), 0) FROM steps").fetchone()[0]
+    keyed = [(key, turn_key, *row) for key, row in enumerate(rows, last + 1)]
+    connection.executemany(_INSERT_STEP, keyed)
+    connection.executemany(_INSERT_STEP_BODY, enumerate(bodies, last + 1))
 
 
 def _write_step(
     connection: sqlite3.Connection,
     turn_key: int,
     found: Optional[tuple[int, Optional[str]]],
-    columns: dict[str, Any],
+    row: _StepRow,
     body: bytes,
 ) -> None:
-    if found:
-        step_key = found[0]
-        _update(connection, "steps", "step_key", step_key, columns)
-        _update(connection, "step_bodies", "step_key", step_key, {"body": body})
-    else:
-        step_key = _insert(connection, "steps", {"turn_key": turn_key, **columns})
-        _insert(connection, "step_bodies", {"step_key": step_key, "body": body})
+    if found is None:
+        _insert_steps(connection, turn_key, (row,), (body,))
+        return
+    connection.execute(f"{_UPDATE_STEP} WHERE step_key = ?", (*row, found[0]))
+    connection.execute("UPDATE step_bodies SET body = ? WHERE step_key = ?", (body, found[0]))
 
 
 def _insert(connection: sqlite3.Connection, table: str, columns: dict[str, Any]) -> int:

@@ -5,13 +5,12 @@ Every command looks, and mostly finds nothing: what the work itself takes is imp
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from harness_tracing import agents, spool
 from harness_tracing.errors import NoStoreError, TracerError
@@ -19,9 +18,10 @@ from harness_tracing.model import Session as StoredSession
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
 from harness_tracing.worker.presence import PACE, Presence, Session
-from harness_tracing.worker.process import answer, start_sweep
-from harness_tracing.worker.processes import is_running
 from harness_tracing.worker.result import FlushResult
+
+if TYPE_CHECKING:
+    import logging
 
 WAITING = "{count} captured events of session {session} wait: {why}"
 NOT_WHOLE = "not whole yet"
@@ -57,19 +57,28 @@ def sweep(
 
 
 def sweep_in_background(home: Home, env: Mapping[str, str]) -> None:
-    """Have what is due in the outbox sent, by a process that nobody waits for."""
-    if not _is_writable(home) or not _anything_waits(home):
+    """Have what is due in the outbox sent, and judged, by processes that nobody waits for."""
+    if not _is_writable(home):
         return
+    unjudged, unsent = _what_waits(home)
+    if unjudged:
+        from harness_tracing.worker.evaluating import start_if_due
+
+        start_if_due(home, env)
+    if not unsent:
+        return
+    from harness_tracing.worker.process import start_sweep
     from harness_tracing.worker.sending import outbox_is_due
 
     if outbox_is_due(home, env):
         start_sweep(home, env)
 
 
-def _anything_waits(home: Home) -> bool:
+def _what_waits(home: Home) -> tuple[bool, bool]:
+    """Whether anything waits to be judged, and whether anything waits to be sent."""
     with suppress(NoStoreError), Store.open(home.store, readonly=True) as store:
-        return any(store.outbox.accounts(state) for state in ("waiting", "sent"))
-    return False
+        return store.has_unjudged(), store.has_unsent() or store.has_unpushed()
+    return False, False
 
 
 def _is_writable(home: Home) -> bool:
@@ -83,7 +92,7 @@ def _tidy(home: Home, cap_bytes: int) -> None:
     spool.clear_quarantine(home, now_ns)
     spool.remove_old_folders(home, now_ns)
     for name, count in spool.cap_orphans(home, cap_bytes).items():
-        logging.getLogger("harness_tracing").error(
+        _log().error(
             "the spool outgrew its cap: the %d oldest events of %s were dropped", count, name
         )
 
@@ -109,6 +118,12 @@ def forsaken(home: Home, store: Store, *, own: Optional[Session] = None) -> list
         if stored.agent in agents.names() and _is_dead(stored, store):
             found[Session(home, stored.agent, stored.session_id)] = None
     return [session for session in found if session != own and Presence(session.folder).is_free()]
+
+
+def _log() -> logging.Logger:
+    import logging
+
+    return logging.getLogger("harness_tracing")
 
 
 def _captured(home: Home) -> list[Session]:
@@ -138,6 +153,7 @@ def _newest_ns(folder: Path) -> int:
 
 
 def _is_dead(session: StoredSession, store: Store) -> bool:
+    from harness_tracing.worker.processes import is_running
     from harness_tracing.worker.session import UNKNOWN_AGENT_NS
 
     if session.pid is not None:
@@ -158,14 +174,13 @@ def _settle(session: Session, env: Mapping[str, str], wait_s: float = 0.0) -> Op
     presence = Presence(session.folder)
     if not presence.borrow():
         return None
-    log = logging.getLogger("harness_tracing")
     try:
         count, why = _work_off(session, env, wait_s), NOT_WHOLE
     except TracerError as error:
         count, why = len(spool.event_files(session.folder)), str(error)
     except Exception:
         # The edge of one session: the others are to be looked after all the same.
-        log.exception("session %s cannot be brought up to date", session.session_id)
+        _log().exception("session %s cannot be brought up to date", session.session_id)
         count, why = len(spool.event_files(session.folder)), "an error; see the log"
     finally:
         presence.leave()
@@ -229,12 +244,14 @@ def flush(
 
     Open turns are stored and do not count as left. `destination`, `verify`: see `send_all`.
     """
+    from harness_tracing.worker.evaluating import start_if_due
     from harness_tracing.worker.sending import send_all
 
     until = time.monotonic() + timeout_s
     result = _store_all(home, env, until, wait)
     if not _is_writable(home):
         return result
+    start_if_due(home, env)
     return result + send_all(home, env, until, wait=wait, only=destination, verify=verify)
 
 
@@ -305,6 +322,8 @@ class _Request:
                 time.sleep(PACE.busy_poll_s)
             return _left(self._session, max(1, self._count()), NO_ANSWER)
         finally:
+            from harness_tracing.worker.process import answer
+
             answer([self._file])
 
     def _answer(self) -> Optional[str]:

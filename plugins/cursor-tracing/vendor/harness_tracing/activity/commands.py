@@ -5,15 +5,16 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Optional
 
 from harness_tracing.activity import runners, shell, tools
 from harness_tracing.activity.outcomes import Ended, Options, Outcome, ended, options_in
 from harness_tracing.activity.runners import Check
-from harness_tracing.activity.words import shell_script, unwrapped
 from harness_tracing.model import ToolCall, Turn
 
 _DEEPEST = 4
+_NO_OPTIONS = Options()
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,18 @@ class Command:
     writes: tuple[str, ...] = ()
     heredoc: Optional[str] = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The program it runs, without its folder."""
-        return posixpath.basename(self.words[0]) if self.words else ""
+        return self.words[0].rpartition("/")[2] if self.words else ""
+
+    @classmethod
+    def of(cls, end: Ended, tool: ToolCall, place: int, folder: Optional[str]) -> Command:
+        """A command of a script with how it ended."""
+        simple, known = end.command, end.command.known
+        words, check, writes = known.bare, known.check, simple.writes
+        how = (end.outcome, tool, place, end.why, False, folder)
+        return cls(words, known.line, *how, check, writes, simple.heredoc)
 
 
 def tool_calls(turn: Turn) -> list[ToolCall]:
@@ -68,79 +77,74 @@ def of_tool(call: ToolCall, folder: Optional[str] = None) -> list[Command]:
         return []
     output = tools.output_of(call)
     ends = ended(shell.parsed(text), tools.succeeded(call), output)
-    found = list(_commands(ends, call, output, Options(), tools.folder_of(call) or folder, 0))
-    found = [_numbered(command, place) for place, command in enumerate(found)]
+    found = _Found(call, output)
+    found.take(ends, _NO_OPTIONS, tools.folder_of(call) or folder)
     if call.status in ("denied", "interrupted"):
-        return [_unfinished(command, call) for command in found]
-    return _read_from_output(found, output)
+        return [_unfinished(command, call) for command in found.commands]
+    return _read_from_output(found.commands, output)
 
 
 def folder_after(call: ToolCall, folder: Optional[str]) -> Optional[str]:
     """Where a shell stands after a call, for agents whose shell lives on (Claude Code's)."""
     text = tools.shell_text(call)
-    if text is None or call.status == "denied" or "Shell cwd was reset to" in (call.output or ""):
+    if text is None or call.status == "denied":
         return folder
-    for _, _, where in _followed(ended(shell.parsed(text), None), folder, outermost=True):
+    if "Shell cwd was reset to" in (call.output or ""):
+        return folder
+    for _, where in _followed(ended(shell.parsed(text), None), folder, outermost=True):
         folder = where
     return folder
 
 
 def of_cell(call: ToolCall, folder: Optional[str] = None) -> list[Command]:
     """Commands named in a cell whose own tool calls were not recorded."""
-    found: list[Command] = []
+    found = _Found(call, "")
     for text in tools.cell_commands(call) if call.status != "denied" else ():
-        ends = ended(shell.parsed(text), None)
-        found += _commands(ends, call, "", Options(), folder, 0)
-    return [_numbered(command, place) for place, command in enumerate(found)]
+        found.take(ended(shell.parsed(text), None), _NO_OPTIONS, folder)
+    return found.commands
 
 
-def _commands(
-    ends: Sequence[Ended],
-    call: ToolCall,
-    output: str,
-    options: Options,
-    folder: Optional[str],
-    depth: int,
-) -> Iterator[Command]:
-    for end, words, where in _followed(ends, folder):
-        inner_options, text = shell_script(words)
-        if text and depth < _DEEPEST:
-            told = {"passed": True, "failed": False}.get(end.outcome)
-            inner = ended(shell.parsed(text), told, output, options_in(inner_options, options))
-            if end.why is not None:
-                inner = [Ended(each.command, each.outcome, end.why) for each in inner]
-            yield from _commands(inner, call, output, options, where, depth + 1)
-        elif words or end.command.writes:
-            yield _command(end, words, call, where)
+class _Found:
+    """The commands of a tool call, numbered as they are found."""
+
+    def __init__(self, call: ToolCall, output: str) -> None:
+        self.call, self.output = call, output
+        self.commands: list[Command] = []
+
+    def take(
+        self, ends: Sequence[Ended], options: Options, folder: Optional[str], depth: int = 0
+    ) -> None:
+        """Add what ended, and what shells among it were told to run."""
+        for end, where in _followed(ends, folder):
+            known = end.command.known
+            if known.script and depth < _DEEPEST:
+                told = {"passed": True, "failed": False}.get(end.outcome)
+                options_there = options_in(known.options, options)
+                inner = ended(shell.parsed(known.script), told, self.output, options_there)
+                if end.why is not None:
+                    inner = [Ended(each.command, each.outcome, end.why) for each in inner]
+                self.take(inner, options, where, depth + 1)
+            elif known.bare or end.command.writes:
+                place = len(self.commands)
+                self.commands.append(Command.of(end, self.call, place, where))
 
 
 def _followed(
     ends: Sequence[Ended], folder: Optional[str], *, outermost: bool = False
-) -> Iterator[tuple[Ended, tuple[str, ...], Optional[str]]]:
-    """Each command with its words and where it runs: `cd` counts until its subshell ends."""
+) -> Iterator[tuple[Ended, Optional[str]]]:
+    """Each command with the folder it runs in: `cd` counts until its subshell ends."""
     folders: dict[tuple[int, ...], Optional[str]] = {(): folder}
     for end in ends:
-        words = unwrapped(end.command.words)
-        depths = range(len(end.within), -1, -1)
-        where = next(folders[end.within[:n]] for n in depths if end.within[:n] in folders)
+        if end.within:
+            depths = range(len(end.within), -1, -1)
+            where = next(folders[end.within[:n]] for n in depths if end.within[:n] in folders)
+        else:
+            where = folders[()]
+        words = end.command.known.bare
         if words[:1] == ("cd",) and len(words) > 1:
             where = folders[end.within] = _joined(where, words[1])
         if not outermost or not end.within:
-            yield end, words, where
-
-
-def _command(end: Ended, words: tuple[str, ...], call: ToolCall, folder: Optional[str]) -> Command:
-    return Command(
-        words,
-        " ".join(end.command.text.split("\n", 1)[0].split()),
-        end.outcome,
-        call,
-        why=end.why,
-        folder=folder,
-        check=runners.check_of(words),
-        writes=end.command.writes,
-        heredoc=end.command.heredoc,
-    )
+            yield end, where
 
 
 def _joined(folder: Optional[str], to: str) -> Optional[str]:
@@ -151,10 +155,6 @@ def _joined(folder: Optional[str], to: str) -> Optional[str]:
     return posixpath.normpath(posixpath.join(folder or ".", to))
 
 
-def _numbered(command: Command, place: int) -> Command:
-    return replace(command, place=place)
-
-
 def _unfinished(command: Command, call: ToolCall) -> Command:
     if call.status == "denied":
         return replace(command, outcome="not run", why="it was not allowed")
@@ -163,6 +163,9 @@ def _unfinished(command: Command, call: ToolCall) -> Command:
 
 def _read_from_output(commands: list[Command], output: str) -> list[Command]:
     """Where a status is out of sight, what a runner printed tells; two of a kind tell nothing."""
+    unknown = [each for each in commands if each.check is not None and each.outcome == "unknown"]
+    if not unknown:
+        return commands
     runs = [command.check.runner for command in commands if command.check is not None]
     read = []
     for command in commands:

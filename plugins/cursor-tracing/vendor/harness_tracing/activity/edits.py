@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Optional
 
 from harness_tracing.activity import patches, tools
@@ -39,6 +40,12 @@ _GIT_CHANGES = {
 }
 # With these they look, or make a branch where one stands.
 _GIT_LEAVES = {"list", "show", "--check", "--stat", "-b", "-B", "-c", "-C", "--abort", "--quit"}
+_NO_NAME, _IN_PLACE = re.compile(r"[-+]|\d+$"), re.compile(r"-\w*i")
+_MAY_WRITE = set(
+    "apply_patch applypatch tee touch rm unlink mv cp install sed perl git patch black isort"
+    " autopep8 yapf ruff prettier eslint biome gofmt rubocop cargo go dart mix make just npm pnpm"
+    " yarn task".split()
+)
 _READERS = {"cat", "head", "tail", "less", "more", "nl", "bat", "batcat"}
 
 
@@ -72,13 +79,16 @@ class Edit:
 
     def is_code(self, folder: Optional[str]) -> bool:
         """Whether it can break a check of the project in `folder`: no prose, not outside of it."""
-        if self.path is None:
-            return True
-        if _PROSE.match(self.path):
-            return False
-        if posixpath.isabs(self.path) and folder is not None:
-            return _is_below(self.path, folder)
-        return not self.path.startswith(("/tmp/", "~", "$"))  # noqa: S108
+        return self.path is None or _is_code(self.path, folder)
+
+
+@lru_cache(maxsize=1024)
+def _is_code(path: str, folder: Optional[str]) -> bool:
+    if _PROSE.match(path):
+        return False
+    if posixpath.isabs(path) and folder is not None:
+        return _is_below(path, folder)
+    return not path.startswith(("/tmp/", "~", "$"))  # noqa: S108
 
 
 def edits_by(call: ToolCall, commands: Sequence[Command]) -> list[Edit]:
@@ -105,7 +115,7 @@ def _read_by(command: Command) -> list[str]:
     if command.name == "sed" and "-n" in command.words:
         names = [word for word in command.words[1:] if not word.startswith("-")][1:]
     elif command.name in _READERS:
-        names = [word for word in command.words[1:] if not re.match(r"[-+]|\d+$", word)]
+        names = [word for word in command.words[1:] if not _NO_NAME.match(word)]
     else:
         return []
     return [_placed(command, name) for name in names if "$" not in name]
@@ -122,12 +132,14 @@ def _by_tool(call: ToolCall) -> list[Edit]:
 
 
 def _by_shell(call: ToolCall, commands: Sequence[Command]) -> Iterator[Edit]:
-    result = call.result if isinstance(call.result, Mapping) else {}
+    result = call.result if isinstance(call.result, dict) else {}
     told = result.get("bashEditDiff")
-    if isinstance(told, Mapping):
+    if isinstance(told, dict):
         yield from _told(call, told, commands)
         return
     for command in commands:
+        if not command.writes and command.name not in _MAY_WRITE:
+            continue
         if command.outcome in ("failed", "not passed", "not run"):
             continue
         for path, kind, diff in _written_by(command):
@@ -141,7 +153,7 @@ def _told(call: ToolCall, told: Mapping[str, Any], commands: Sequence[Command]) 
     by = commands[0] if commands else None
     seen = set()
     for each in patches.listed(told.get("files")):
-        path = each.get("filePath") if isinstance(each, Mapping) else None
+        path = each.get("filePath") if isinstance(each, dict) else None
         if isinstance(path, str) and not _is_left_behind(path, by):
             seen.add(path)
             kind: EditKind = "create" if each.get("created") else "update"
@@ -179,7 +191,7 @@ def _written_by(command: Command) -> Iterator[_Written]:
         yield from ((path, "create" if name == "touch" else "delete", None) for path in plain)
     elif name in ("mv", "cp", "install") and plain:
         yield plain[-1], "move" if name == "mv" else "unknown", None
-    elif name in ("sed", "perl") and any(re.match(r"-\w*i", word) for word in words):
+    elif name in ("sed", "perl") and any(map(_IN_PLACE.match, words)):
         given = [place for place, word in enumerate(words) if word in ("-e", "-f", "--expression")]
         texts = {place + 1 for place in given}
         named = [word for place, word in enumerate(words) if place not in texts and word in plain]

@@ -33,9 +33,9 @@ class Change:
 
 def changes_of(call: ToolCall) -> list[Change]:
     """The files a tool made for editing changed, with what is recorded of how."""
-    asked = call.input if isinstance(call.input, Mapping) else {}
-    result = call.result if isinstance(call.result, Mapping) else {}
-    if isinstance(result.get("changes"), Mapping):
+    asked = call.input if isinstance(call.input, dict) else {}
+    result = call.result if isinstance(call.result, dict) else {}
+    if isinstance(result.get("changes"), dict):
         return list(_of_codex(result["changes"]))
     text = call.input if isinstance(call.input, str) else asked.get("command", asked.get("input"))
     if isinstance(text, str) and "*** Begin Patch" in text:
@@ -47,7 +47,7 @@ def changes_of(call: ToolCall) -> list[Change]:
 def _of_one_file(
     call: ToolCall, path: str, asked: Mapping[str, Any], result: Mapping[str, Any]
 ) -> Change:
-    kind: Literal["create", "update", "delete"] = "update"
+    kind: Literal["create", "update", "delete", "unknown"] = "update"
     diff = of_hunks(result.get("structuredPatch")) or _of_edits(result.get("edits"))
     content = asked.get("content", asked.get("file_text"))
     name = call.name.lower()
@@ -60,12 +60,15 @@ def _of_one_file(
         diff = unified(before if isinstance(before, str) else "", content) if known else None
     if diff is None:
         diff = _of_edits(asked.get("edits")) or _of_edits([asked])
+    was_there = result.get("type") == "update" or isinstance(result.get("originalFile"), str)
+    if kind == "update" and "write" in name and not was_there and "\n-" not in (diff or ""):
+        kind = "unknown"  # it may have been new
     return Change(path, kind, diff)
 
 
 def _of_codex(changes: Mapping[str, Any]) -> Iterator[Change]:
     for path, change in changes.items():
-        if not isinstance(change, Mapping):
+        if not isinstance(change, dict):
             continue
         diff, content = change.get("unified_diff"), change.get("content")
         kind = _KINDS.get(str(change.get("type")), "update")
@@ -105,7 +108,7 @@ def of_hunks(hunks: Any) -> Optional[str]:
         return None
     parts: list[str] = []
     for hunk in hunks:
-        if not isinstance(hunk, Mapping) or not listed(hunk.get("lines")):
+        if not isinstance(hunk, dict) or not listed(hunk.get("lines")):
             return None
         old, new = (
             f"{hunk.get(side + 'Start')},{hunk.get(side + 'Lines')}" for side in ("old", "new")
@@ -118,7 +121,7 @@ def _of_edits(edits: Any) -> Optional[str]:
     """Pairs of old and new text; where in the file they stand is not recorded."""
     parts = []
     for edit in listed(edits):
-        if not isinstance(edit, Mapping):
+        if not isinstance(edit, dict):
             continue
         old, new = (_text_of(edit, side) for side in ("old", "new"))
         if (old or new) and not tools.is_hidden(old) and not tools.is_hidden(new):

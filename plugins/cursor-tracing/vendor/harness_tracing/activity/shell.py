@@ -9,9 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Optional, Union
+
+from harness_tracing.activity.plain import plain_script
+from harness_tracing.activity.script import (
+    Group,
+    Part,
+    Pipeline,
+    Script,
+    Simple,
+    Statement,
+    simple_commands,
+)
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -36,68 +47,16 @@ _BRANCHES = {
 _LONGEST = 100_000
 
 
-@dataclass(frozen=True)
-class Simple:
-    """One simple command. `words` are without quotes, what the shell would expand stays as is.
-
-    `writes` are the files that redirections write to, `heredoc` the text it reads. `inner` are
-    the commands of substitutions in its words.
-    """
-
-    words: tuple[str, ...]
-    text: str
-    writes: tuple[str, ...] = ()
-    heredoc: Optional[str] = None
-    inner: tuple[Simple, ...] = ()
-
-
-@dataclass(frozen=True)
-class Group:
-    """Commands in parentheses or braces. `branching`: they stand in an if, a loop, a function.
-
-    Which commands of a branching one ran, and how they ended, its own status does not tell.
-    `subshell`: what it changes of the shell, such as the folder, ends with it.
-    """
-
-    script: Script
-    branching: bool = False
-    subshell: bool = False
-    writes: tuple[str, ...] = ()
-
-
-Part = Union[Simple, Group]
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """Parts joined by ``|``; its status is the last one's unless pipefail is set."""
-
-    parts: tuple[Part, ...]
-    negated: bool = False
-
-
-@dataclass(frozen=True)
-class Statement:
-    """Pipelines joined by `joins` (``&&``, ``||``), one fewer than they are."""
-
-    pipelines: tuple[Pipeline, ...]
-    joins: tuple[str, ...] = ()
-    background: bool = False
-
-
-@dataclass(frozen=True)
-class Script:
-    """Statements one after the other. `whole` is false when some of it could not be read."""
-
-    statements: tuple[Statement, ...]
-    whole: bool = True
-
-
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def parsed(text: str) -> Script:
     """The script that a text is, as bash reads it; what is no shell gives what can be found."""
     if len(text) > _LONGEST:
         return Script((), False)
+    return plain_script(text) or by_grammar(text)
+
+
+def by_grammar(text: str) -> Script:
+    """The script as the grammar gives it, for texts of any kind."""
     root = _parser().parse(_NOT_ASCII.sub("x", text).encode("ascii")).root_node
     try:
         script = _script(Syntax(root, text))
@@ -114,29 +73,13 @@ def _parser() -> Parser:
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
 
 
-def simple_commands(script: Script) -> Iterator[Simple]:
-    """Every simple command in a script in the order of its text."""
-    for statement in script.statements:
-        for pipeline in statement.pipelines:
-            for part in pipeline.parts:
-                if isinstance(part, Group):
-                    yield from simple_commands(part.script)
-                else:
-                    yield part
-                    yield from part.inner
-
-
-@dataclass(frozen=True)
 class Syntax:
-    """A node of the syntax tree over the text it was parsed from."""
+    """A node of the syntax tree over the text it was parsed from; `type` is the grammar's word."""
 
-    node: Node
-    source: str
+    __slots__ = ("node", "source", "type")
 
-    @property
-    def type(self) -> str:
-        """What the grammar calls it."""
-        return self.node.type
+    def __init__(self, node: Node, source: str) -> None:
+        self.node, self.source, self.type = node, source, node.type
 
     @property
     def is_named(self) -> bool:
@@ -151,7 +94,8 @@ class Syntax:
     @property
     def children(self) -> list[Syntax]:
         """The nodes it consists of."""
-        return [Syntax(child, self.source) for child in self.node.children]
+        source = self.source
+        return [Syntax(child, source) for child in self.node.children]
 
     @property
     def destination(self) -> Optional[Syntax]:
@@ -224,7 +168,7 @@ def _part(node: Syntax) -> Optional[Part]:
     if node.type in ("command", "declaration_command", "test_command", "unset_command"):
         return _simple(node)
     if node.type in ("variable_assignment", "variable_assignments"):
-        return Simple((), node.text, inner=tuple(_substituted(node)))
+        return Simple((), node.text, inner=_inner(node))
     return None
 
 
@@ -319,7 +263,12 @@ def _simple(node: Syntax) -> Simple:
             continue
         elif child.type not in ("heredoc_redirect", "herestring_redirect"):
             words.append(_word(child))
-    return Simple(tuple(words), node.text, tuple(writes), inner=tuple(_substituted(node)))
+    return Simple(tuple(words), node.text, tuple(writes), inner=_inner(node))
+
+
+def _inner(node: Syntax) -> tuple[Simple, ...]:
+    text = node.text
+    return tuple(_substituted(node)) if "(" in text or "`" in text else ()
 
 
 def _substituted(node: Syntax) -> Iterator[Simple]:
@@ -336,11 +285,12 @@ def _word(node: Syntax) -> str:
     if node.type == "ansi_c_string":
         return node.text[2:-1]
     if node.type == "string":
-        return _ESCAPED.sub(lambda found: _in_quotes(found), node.text[1:-1])
+        return _ESCAPED.sub(_in_quotes, node.text[1:-1])
     if node.type in ("concatenation", "command_name"):
         return "".join(_word(child) for child in node.children) or node.text
     if node.type == "word":
-        return _ESCAPED.sub(lambda found: found[1] or "", node.text)
+        text = node.text
+        return _ESCAPED.sub(lambda found: found[1] or "", text) if "\\" in text else text
     return node.text
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 # Wrappers by how many words of their own they take after their options.
@@ -57,13 +56,18 @@ _OPTIONS_WITH_VALUE = {
 }
 _PYTHON = re.compile(r"(python|pypy)[\d.]*w?(\.exe)?|py")
 _PYTHON_VALUES = {"-W", "-X"}
-_OPTION_O = re.compile(r"-[a-z]*o")
+_OPTION_O, _OPTION_C = re.compile(r"-[a-z]*o"), re.compile(r"-[a-zA-Z]*c[a-zA-Z]*")
+_WRAPPING = {*_WRAPPERS, *(pair[0] for pair in _TWO_WORD_WRAPPERS)}
 SHELLS = {"bash", "sh", "zsh", "dash", "ksh"}
 _DEEPEST = 8
 
 
 def unwrapped(words: tuple[str, ...]) -> tuple[str, ...]:
     """The words without wrappers, environment and interpreter (``python -m``)."""
+    if words:
+        name = program(words[0])
+        if name not in _WRAPPING and name[:2] != "py":
+            return words
     for _ in range(_DEEPEST):
         shorter = _without_one(words)
         if shorter == words:
@@ -72,12 +76,17 @@ def unwrapped(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def program(word: str) -> str:
+    """The name of a program without its folder."""
+    return word.rstrip("/").rpartition("/")[2] if "/" in word else word
+
+
 def shell_script(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """Options and script of ``bash -lc '…'``; an empty script when it is nothing like that."""
-    if not words or PurePosixPath(words[0]).name not in SHELLS:
+    if not words or not words[0].endswith("sh") or program(words[0]) not in SHELLS:
         return (), ""
     for place, word in enumerate(words[1:], start=1):
-        if re.fullmatch(r"-[a-zA-Z]*c[a-zA-Z]*", word):
+        if _OPTION_C.fullmatch(word):
             script = words[place + 1] if len(words) > place + 1 else ""
             return words[1 : place + 1], script
         if not word.startswith(("-", "+")) and not _OPTION_O.fullmatch(words[place - 1]):
@@ -88,7 +97,7 @@ def shell_script(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
 def _without_one(words: tuple[str, ...]) -> tuple[str, ...]:
     if not words:
         return words
-    name = PurePosixPath(words[0]).name
+    name = program(words[0])
     if words[:1] + words[1:2] and (name, *words[1:2]) in _TWO_WORD_WRAPPERS:
         return _after_options(name, words[2:], 0)
     if name in _WRAPPERS:

@@ -107,6 +107,10 @@ class Changes:
     turns: tuple[TurnChange, ...] = ()
 
 
+COMPRESSED_SUFFIX = ".zst"
+"""What the name of a session's file ends with when it is compressed, and cannot be read."""
+
+
 @dataclass(frozen=True)
 class HistorySession:
     """A session that an agent keeps on disk: its own file, and when that last changed.

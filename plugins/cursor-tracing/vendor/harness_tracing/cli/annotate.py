@@ -1,4 +1,4 @@
-"""`harness annotate`: what a person says of a turn or a span."""
+"""`harness annotate`: what a person says of a turn, a span or a session."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _finite(
 
 
 @click.command()
-@click.argument("target", metavar="SPAN_OR_TURN")
+@click.argument("target", metavar="TARGET")
 @click.option("--name", required=True, callback=_name, help="What is judged, such as correct.")
 @click.option("--label", help="The verdict in a word.")
 @click.option("--score", type=float, callback=_finite, help="The verdict as a number.")
@@ -58,12 +58,13 @@ def annotate(
     as_json: bool,
     **verdict: Any,
 ) -> None:
-    """Say what you think of a turn or a span; said again under the same name, it replaces.
+    """Say what you think of a turn, a span or a session; said again by that name, it replaces.
 
-    SPAN_OR_TURN is a span's id, a turn's trace id, or SESSION:NUMBER for a turn of a session,
-    whose id may be shortened. `harness spans export` gives what was said with the span, as one of
-    its `annotations`.
+    TARGET is a span's id, a turn's trace id, SESSION:NUMBER for a turn of a session, or SESSION
+    for all of it; its id may be shortened. `harness spans export` gives what was said with the
+    span, as one of its `annotations`; `harness sessions show --json` what was said of a session.
     """
+    from harness_tracing import worker
     from harness_tracing.store import Annotation
 
     said = any(value is not None for value in verdict.values())
@@ -81,6 +82,8 @@ def annotate(
             annotation = Annotation(place.span_id, name, "HUMAN", identifier=identifier, **verdict)
             store.annotate(*key, [annotation], edge.now_ns())
         left = [each for each in store.annotations(*key) if each.span_id == place.span_id]
+    # What was said just now follows its span at once, where that was sent.
+    worker.sweep_in_background(edge.home, edge.environ)
     if as_json:
         from harness_tracing.observe.verdicts import to_json
 
@@ -100,7 +103,7 @@ class _Place:
 
 
 def _place(store: Store, target: str) -> _Place:
-    """Raises StoreError when there is no such span or turn."""
+    """Raises StoreError when there is no such span, turn or session."""
     from harness_tracing.model import Turn, span_id
 
     def of_turn(turn: Turn) -> _Place:
@@ -127,7 +130,10 @@ def _place(store: Store, target: str) -> _Place:
             if turn.number == int(named[2]):
                 return of_turn(turn)
         raise StoreError(f"session {row.session_id} has no turn {named[2]}; it has {row.turns}")
+    whole = None if named else store.session(target)
+    if whole is not None:
+        return _Place(whole.agent, whole.session_id, "", f"session {whole.session_id}")
     raise StoreError(
-        f"there is no span or turn {target!r}; write a span id (16 hex digits), a trace id (32), "
-        "or SESSION:NUMBER for a turn"
+        f"there is no span, turn or session {target!r}; write a span id (16 hex digits), a trace "
+        "id (32), SESSION:NUMBER for a turn, or SESSION"
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -16,9 +17,13 @@ from harness_tracing.paths import Home
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from harness_tracing.config import Settings
+    from harness_tracing.observe.columns import Line
     from harness_tracing.store import Store
 
 _WHOLE = 1000
+WIDTH = 80
+"""That of an output whose width nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,16 @@ class Edge:
     environ: Mapping[str, str]
 
     @property
-    def home(self) -> Home:
-        """Where our files lie, as configured; ConfigError when the configuration is wrong."""
+    def settings(self) -> Settings:
+        """What is configured, whatever the agent; ConfigError when the configuration is wrong."""
         from harness_tracing import config
 
-        return config.load(self.environ).home
+        return config.load(self.environ)
+
+    @property
+    def home(self) -> Home:
+        """Where our files lie; ConfigError when the configuration is wrong."""
+        return self.settings.home
 
     def now_ns(self) -> int:
         """The time now, Unix ns."""
@@ -42,9 +52,12 @@ class Edge:
     def store(self, *, readonly: bool = True) -> Iterator[Optional[Store]]:
         """The store, brought up to date first; None when nothing was ever traced."""
         from harness_tracing import worker
+        from harness_tracing.cli.checked import check_config
+        from harness_tracing.paths import home_of
         from harness_tracing.store import Store
 
-        home = self.home
+        home = home_of(self.environ)
+        check_config(home, self.environ)
         for message in worker.sweep(home, self.environ).messages:
             talk(message)
         worker.sweep_in_background(home, self.environ)
@@ -104,26 +117,65 @@ def print_tree(edge: Edge, parts: Iterable[RenderableType], *, pager: bool = Tru
 
     On a terminal what is longer than the screen goes through the user's pager, unless not wanted.
     """
-    from harness_tracing.observe.rows import WIDEST
+    from harness_tracing.observe.columns import WIDEST
 
-    console = _console(edge)
-    if not (pager and console.is_terminal and sys.stdout.isatty()):
+    with _console_of(edge, pager) as console:
         for part in parts:
             console.print(part, width=min(console.width, WIDEST))
-        return
-    from harness_tracing.cli.pager import Paged
-
-    width, height = console.size
-    with Paged(edge.environ, height) as paged:
-        console = _console(edge, file=paged, force_terminal=True, width=width)
-        for part in parts:
-            console.print(part, width=min(width, WIDEST))
 
 
 def print_table(edge: Edge, table: Callable[[int], RenderableType]) -> None:
     """Print the table that fits the output's width, which `table` is called with."""
     console = _console(edge)
     console.print(table(console.width))
+
+
+def print_lines(edge: Edge, lines: Callable[[int], Iterable[Line]], *, pager: bool = False) -> None:
+    """Print the lines for the output's width, which `lines` is called with.
+
+    As other output: coloured on a terminal, where long output may go through a pager.
+    """
+    if not _may_be_coloured(edge):
+        from harness_tracing.observe.columns import plain
+
+        click.echo("".join(plain(line) + "\n" for line in lines(_width(edge))), nl=False)
+        return
+    from rich.text import Text
+
+    with _console_of(edge, pager) as console:
+        for line in lines(console.width):
+            console.print(Text.assemble(*line), no_wrap=True, overflow="ignore", crop=False)
+
+
+def _may_be_coloured(edge: Edge) -> bool:
+    """Whether rich is to be asked about the terminal; it takes its time to be loaded."""
+    forced = (edge.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
+    return any(forced) or sys.stdout.isatty()
+
+
+def _width(edge: Edge) -> int:
+    """The width of an output that is no terminal, as rich finds it."""
+    told = edge.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    for stream in (0, 1, 2):
+        with suppress(OSError, ValueError):
+            return os.get_terminal_size(stream).columns or WIDTH
+    return WIDTH
+
+
+@contextmanager
+def _console_of(edge: Edge, pager: bool) -> Iterator[Console]:
+    """The output; on a terminal and with `pager` it goes through the user's."""
+    console = _console(edge)
+    if not (pager and console.is_terminal and sys.stdout.isatty()):
+        yield console
+        return
+    from harness_tracing.cli.pager import Paged
+
+    width, height = console.size
+    with Paged(edge.environ, height) as paged:
+        yield _console(edge, file=paged, force_terminal=True, width=width)
 
 
 def _console(edge: Edge, **options: Any) -> Console:

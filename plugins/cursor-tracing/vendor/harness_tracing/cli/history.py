@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import click
@@ -15,7 +15,7 @@ from harness_tracing.cli.edge import Edge, pass_edge, print_json, talk
 from harness_tracing.cli.parameters import agent_name, since_ns
 
 if TYPE_CHECKING:
-    from harness_tracing.importer import Imported
+    from harness_tracing.importer import Imported, Wanted
 
 MOST_JOBS = 8
 STOPPED = 130  # as a shell tells of Ctrl-C
@@ -24,6 +24,7 @@ _REST = {
     "busy": "at work",
     "off": "not traced",
     "empty": "without a turn",
+    "compressed": "compressed and not read",
     "failed": "failed",
 }
 
@@ -73,10 +74,12 @@ def import_(
     done: list[Imported] = []
     stopped = False
     try:
-        with _progress(len(wanted)) as advance:
-            for each in import_pool.import_all(home, edge.environ, wanted, jobs or _cores()):
+        # The processes of the pool start before the bar: a thread draws that.
+        results = import_pool.import_all(home, edge.environ, wanted, jobs or _cores())
+        with closing(results), _progress(wanted) as advance:
+            for each in results:
                 done.append(each)
-                advance()
+                advance(each)
     except KeyboardInterrupt:
         stopped = True
     done.sort(key=lambda each: (each.agent, each.session_id))
@@ -142,15 +145,24 @@ def _summary(done: Sequence[Imported], stopped: bool) -> dict[str, Any]:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
+def _progress(wanted: Sequence[Wanted]) -> Iterator[Callable[[Imported], None]]:
     """A bar on stderr while it is a terminal; what to call for each session done."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
-    columns = ("Sessions", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    from harness_tracing.import_pool import size
+
+    sizes = {(each.agent, each.session.session_id): size(each) for each in wanted}
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("import", total=total)
-        yield lambda: progress.advance(task)
+        task = progress.add_task("import", total=sum(sizes.values()))
+        yield lambda done: progress.advance(task, sizes[done.agent, done.session_id])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
-from harness_tracing.cli.edge import Edge, pass_edge, print_json, print_tree, talk
+from harness_tracing.cli.edge import Edge, pass_edge, print_json, print_lines, talk
 from harness_tracing.cli.parameters import agent_name, since_ns
 from harness_tracing.errors import StoreError
-from harness_tracing.store import Store, TurnChoice
+
+if TYPE_CHECKING:
+    from harness_tracing.store import Store
 
 _LIMIT = 20
 
@@ -49,6 +51,7 @@ def search(
     Case and accents do not matter, nor do signs: order_total finds "order total" too.
     """
     from harness_tracing.observe import search as searching
+    from harness_tracing.store import TurnChoice
 
     asked = _joined(query)
     with edge.store() as store:
@@ -59,7 +62,7 @@ def search(
     if as_json:
         print_json([searching.report(hit) for hit in found])
         return
-    print_tree(edge, searching.lines(found))
+    print_lines(edge, lambda width: searching.lines(found, width), pager=True)
     talk(searching.summary(found, limit, asked))
 
 
@@ -78,6 +81,8 @@ def _catch_up(store: Store) -> None:
     backlog = store.backlog()
     if not backlog:
         return
+    from harness_tracing.store import Store
+
     try:
         writable = Store.open(store.path)
     except StoreError:

@@ -224,12 +224,12 @@ class _Run:
 
     def _situation(self, earlier: Optional[Earlier] = None) -> Situation:
         from harness_tracing import agents
+        from harness_tracing.paths import home_of
         from harness_tracing.setup.apply import Situation
-        from harness_tracing.surroundings import home_here
 
         known = agents.get(self._agent) if self._agent else None
         env = self._edge.environ
-        return Situation(env, home_here(env), known, earlier.changes if earlier else ())
+        return Situation(env, home_of(env), known, earlier.changes if earlier else ())
 
     def _earlier(self, now: Situation) -> Optional[Earlier]:
         """Another tracer's settings, unless there are some of ours."""
@@ -249,12 +249,12 @@ class _Run:
         """The agent, when nothing of ours is registered with it."""
         from harness_tracing import agents
         from harness_tracing.inventory import machine
-        from harness_tracing.surroundings import home_here
+        from harness_tracing.paths import home_of
 
         known = agents.get(self._agent) if self._agent else None
         if known is None or known.registration is None:
             return None
-        here = machine(self._edge.environ, home_here(self._edge.environ), known)
+        here = machine(self._edge.environ, home_of(self._edge.environ), known)
         with suppress(TracerError):
             if known.registration(here).registered() or known.plugins(here):
                 return None
@@ -282,10 +282,10 @@ class _Run:
 
     def _hint(self, agent: Agent) -> None:
         from harness_tracing.inventory import machine
-        from harness_tracing.surroundings import home_here
+        from harness_tracing.paths import home_of
 
         env = self._edge.environ
-        for note in agent.hint(machine(env, home_here(env), agent)):
+        for note in agent.hint(machine(env, home_of(env), agent)):
             talk(note)
 
     def _report(

@@ -47,18 +47,18 @@ def status(edge: Edge, as_json: bool, agent: Optional[str]) -> None:
     click.echo(line)
     if facts and not problem:
         from harness_tracing.cli.remembering import remember
-        from harness_tracing.surroundings import home_here
+        from harness_tracing.paths import home_of
 
-        remember(home_here(edge.environ), edge.environ, agent or "", line, facts)
+        remember(home_of(edge.environ), edge.environ, agent or "", line, facts)
 
 
 def _facts(edge: Edge) -> list[str]:
     """What the line depends on, looked at before it is made: what changes meanwhile is seen."""
     from harness_tracing.cli.remembering import facts
-    from harness_tracing.surroundings import home_here
+    from harness_tracing.paths import home_of
 
     try:
-        return facts(home_here(edge.environ), edge.environ)
+        return facts(home_of(edge.environ), edge.environ)
     except TracerError:
         return []
 
@@ -66,22 +66,23 @@ def _facts(edge: Edge) -> list[str]:
 def _look(edge: Edge, agent: Optional[str]) -> tuple[dict[str, str], list[Delivery]]:
     """What each agent's tracing is, and the row of every destination."""
     from harness_tracing.observe.deliveries import deliveries
-    from harness_tracing.surroundings import home_here, known_destinations, settings_here, tracing
+    from harness_tracing.paths import home_of
+    from harness_tracing.surroundings import known_destinations, settings_here, tracing
 
-    home = home_here(edge.environ)
+    home = home_of(edge.environ)
     settings = settings_here(edge.environ, home)
     states = {name: tracing(each) for name, each in settings.items() if agent in (None, name)}
-    return states, deliveries(_queues(home), known_destinations(settings.values()))
+    return states, deliveries(*_queues(home, known_destinations(settings.values())))
 
 
-def _queues(home: Home) -> list[Any]:
+def _queues(home: Home, known: list[Any]) -> tuple[list[Any], list[Any], dict[Any, Any]]:
     if not home.store.exists():
-        return []
+        return [], known, {}
     from harness_tracing.store import Store
 
     with Store.open(home.store) as store:
         # Years of delivered spans need no counting for a line.
-        return store.outbox.queues(done=False)
+        return store.outbox.queues(done=False), known, store.pushes.queues()
 
 
 def _report(

@@ -12,7 +12,6 @@ environment and the blocks of settings files are arguments; only config.yaml is 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +32,7 @@ from harness_tracing.config.settings import (
 )
 from harness_tracing.config.table import ATTRIBUTES, HOME, TABLE
 from harness_tracing.destinations import Shape
-from harness_tracing.errors import ConfigError
-from harness_tracing.paths import DEFAULT_HOME, Home
+from harness_tracing.paths import DEFAULT_HOME, Home, user_home
 
 __all__ = [
     "DEFAULT_MAX_VALUE_CHARS",
@@ -68,22 +66,6 @@ _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 def of_the_user(project_env: Mapping[str, str]) -> dict[str, str]:
     """Those of a project's variables by which it must not speak for the user."""
     return {name: value for name, value in project_env.items() if name in OF_THE_USER}
-
-
-def user_home(env: Mapping[str, str]) -> Path:
-    """The user's home folder: ``HOME``, on Windows ``USERPROFILE``, else the password database.
-
-    Raises ConfigError when nobody knows it.
-    """
-    for variable in ("HOME", "USERPROFILE"):
-        if Path(env.get(variable, "")).is_absolute():
-            return Path(env[variable])
-    try:
-        import pwd
-
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except (ImportError, KeyError):
-        raise ConfigError("HOME is not set; set it to your home folder") from None
 
 
 def load(

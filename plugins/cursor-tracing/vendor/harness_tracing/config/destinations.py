@@ -199,7 +199,7 @@ def _with_access(found: _Found) -> _Found:
     """The same with what it takes to reach it, or with the reason why it has to wait."""
     asked, target = found.asked, found.destination.target
     told = dict(found.told)
-    access: dict[str, Any] = {}
+    access: dict[str, Any] = {"annotations": asked.switch("annotations")}
     waits = None
     try:
         access["certificate"] = _certificate(asked, found.endpoint, told)

@@ -6,13 +6,14 @@ Pure: queues and destinations in, rows and words out. Nothing in here knows a cr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Optional
 
 from harness_tracing.destinations import Target
 from harness_tracing.observe.text import first_line, plural
 from harness_tracing.store.outbox import Account, Queue
+from harness_tracing.store.pushes import PushQueue
 
 State = Literal["ok", "waiting", "failing", "paused", "no credentials", "refused spans"]
 
@@ -42,6 +43,7 @@ class Delivery:
     target: Target
     queue: Optional[Queue]
     known: Optional[Known]
+    pushes: Optional[PushQueue] = None
 
     @property
     def name(self) -> str:
@@ -86,6 +88,34 @@ class Delivery:
         return self.queue.dead if self.queue else 0
 
     @property
+    def annotations_waiting(self) -> int:
+        """How many annotations of what it has it does not have yet."""
+        return self.pushes.waiting if self.pushes else 0
+
+    @property
+    def annotations_dead(self) -> int:
+        """How many annotations it will not have."""
+        return self.pushes.dead if self.pushes else 0
+
+    @property
+    def annotations_paused(self) -> bool:
+        """Whether it refused the credentials for annotations, and nobody here has others."""
+        paused_by = self.pushes.paused_by if self.pushes else None
+        new = self.known is not None and self.known.ready and self.known.fingerprint != paused_by
+        return paused_by is not None and not new
+
+    @property
+    def annotations_reason(self) -> str:
+        """What it answered last to annotations that wait."""
+        return _without_title((self.pushes.error if self.pushes else None) or "", self.target)
+
+    @property
+    def annotations_dead_reason(self) -> str:
+        """Why it will not have annotations."""
+        told = self.pushes.dead_reason if self.pushes else None
+        return _without_title(told or "", self.target)
+
+    @property
     def state(self) -> State:
         """The one word for it, the most pressing one."""
         if self.paused:
@@ -114,9 +144,24 @@ def _without_title(reason: str, target: Target) -> str:
     return first_line(reason).removeprefix(f"{target.title}: ")
 
 
-def deliveries(queues: Sequence[Queue], known: Sequence[Known]) -> list[Delivery]:
-    """One for each queue, and one for each known destination without any; in a steady order."""
-    rows = [Delivery(queue.target, queue, _known_of(queue.target, known)) for queue in queues]
+def deliveries(
+    queues: Sequence[Queue],
+    known: Sequence[Known],
+    pushes: Optional[Mapping[Target, PushQueue]] = None,
+) -> list[Delivery]:
+    """One for each queue, and one for each known destination without any; in a steady order.
+
+    `pushes` are annotations on their way, where somebody wants to know.
+    """
+    rows = [
+        Delivery(
+            queue.target,
+            queue,
+            _known_of(queue.target, known),
+            pushes.get(queue.target) if pushes else None,
+        )
+        for queue in queues
+    ]
     queued = {id(row.known) for row in rows}
     rows += [Delivery(each.target, None, each) for each in known if id(each) not in queued]
     places = {id(each): place for place, each in enumerate(known)}
@@ -184,7 +229,20 @@ def _of_account(rows: Sequence[Delivery]) -> str:
     if turns:
         reason = f" ({_shortened(row.reason)})" if row.reason else ""
         return f"{name}: {waiting}{reason}"
-    return f"{name}: {plural(dead, 'span')} not taken" if dead else f"{name} ok"
+    if dead:
+        return f"{name}: {plural(dead, 'span')} not taken"
+    return f"{name}: {told}" if (told := _of_annotations(rows)) else f"{name} ok"
+
+
+def _of_annotations(rows: Sequence[Delivery]) -> str:
+    """What is wrong with annotations; those that only wait for their turn are not told."""
+    failing = [row for row in rows if row.annotations_waiting and row.annotations_reason]
+    if failing:
+        waiting = sum(row.annotations_waiting for row in failing)
+        reason = _shortened(failing[0].annotations_reason)
+        return f"{plural(waiting, 'annotation')} waiting ({reason})"
+    dead = sum(row.annotations_dead for row in rows)
+    return f"{plural(dead, 'annotation')} not taken" if dead else ""
 
 
 def _shortened(reason: str) -> str:

@@ -10,20 +10,9 @@ from rich.text import Text
 
 from harness_tracing.model import ModelCall, Moment, Step, Subagent, ToolCall, Usage
 from harness_tracing.observe.rows import Fact, Row, column, sentence, words
+from harness_tracing.observe.styles import CAREFUL, FAILED, MODEL, QUIET, STATUS_STYLES
 from harness_tracing.observe.text import duration, first_line, plural, tokens
 
-QUIET, FAILED, CAREFUL, MODEL, LIVE = "dim", "red", "yellow", "cyan", "cyan"
-STATUS_STYLES = {
-    "completed": QUIET,
-    "ok": QUIET,
-    "failed": FAILED,
-    "error": FAILED,
-    "denied": CAREFUL,
-    "interrupted": CAREFUL,
-    "unknown": CAREFUL,
-    "open": LIVE,
-    "running": LIVE,
-}
 _ORDINARY_ENDS = {None, "tool_use", "end_turn", "tool_calls", "stop", "stop_sequence"}
 # The argument that tells a call from its neighbours, the most telling first. These are the
 # names the agents' own tools use.
@@ -186,6 +175,7 @@ def moment_row(moment: Moment) -> Row:
     return Row(sentence(words(name, "blue"), words(said)), [took])
 
 
+_HOOK_NAMED = re.compile(r"\AStop hook feedback:\s*\[.*?\]: ", re.DOTALL)
 _MOMENT_NAMES = {"prompt": "queued prompt", "model_switch": "model"}
 
 
@@ -199,6 +189,8 @@ def _moment_words(moment: Moment) -> str:
     if isinstance(after, str):
         return f"{before} → {after}" if isinstance(before, str) else after
     text = next((value for value in details.values() if isinstance(value, str)), None)
+    if text and moment.kind == "hook_feedback":
+        text = _HOOK_NAMED.sub("", text, count=1)  # its command is long, and says nothing
     return _opening(text) if text else _first_said(details.values())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from rich.console import Group, RenderableType
@@ -26,10 +26,10 @@ from harness_tracing.model import (
     ToolCall,
     Turn,
 )
-from harness_tracing.observe import contents, labels
-from harness_tracing.observe.labels import CAREFUL, FAILED, QUIET, STATUS_STYLES
+from harness_tracing.observe import contents, findings, labels
 from harness_tracing.observe.nesting import Node, nested
 from harness_tracing.observe.rows import Row, sentence, words
+from harness_tracing.observe.styles import CAREFUL, FAILED, QUIET, STATUS_STYLES
 from harness_tracing.observe.text import clock, duration, moment, money, plural
 from harness_tracing.store import SessionRow, TurnRow
 
@@ -43,12 +43,13 @@ _CAUSES = {"task_notification": "a background task ended", "tab": "inline comple
 class View:
     """How a session is shown: contents too when `full`, what edits changed when `diff`.
 
-    Times are in `zone` (None: the user's).
+    Times are in `zone` (None: the user's). `said` is what is shown of verdicts.
     """
 
     full: bool = False
     diff: bool = False
     zone: Optional[datetime.tzinfo] = None
+    said: findings.Said = field(default_factory=dict)
 
 
 def session_tree(
@@ -59,6 +60,7 @@ def session_tree(
     Not one renderable, so that the first turn of a long session is there at once.
     """
     yield from session_header(session, turns, view)
+    yield from findings.of_session(view.said, view.full)
     for row in turns:
         yield Text()
         yield turn_tree(row, view)
@@ -76,6 +78,7 @@ def turn_tree(row: TurnRow, view: View) -> Tree:
         answer = tree.add(Row(sentence(Text("answer", "green"), words(turn.response))))
         if view.full:
             _add_all(answer, contents.of_text(turn.response))
+    findings.add(tree, findings.of_turn(view.said, turn), turn, view.full)
     for gap in turn.gaps:
         tree.add(sentence(words(f"not seen: {gap.what}", "yellow"), words(f"({gap.why})", QUIET)))
     return tree
@@ -171,6 +174,7 @@ def _add(tree: Tree, node: Node, turn: Turn, view: View) -> None:
         _add_all(branch, contents.of_step(node.step, turn))
     if view.diff and isinstance(node.step, ToolCall):
         _add_all(branch, contents.of_edits(node.step, turn))
+    findings.add(branch, findings.of_step(view.said, turn, node.step), turn, view.full)
     for child in node.children:
         _add(branch, child, turn, view)
 

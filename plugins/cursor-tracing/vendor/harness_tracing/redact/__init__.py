@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from harness_tracing.model import (
     Gap,
@@ -36,7 +37,7 @@ from harness_tracing.model import (
     ToolCall,
     Turn,
 )
-from harness_tracing.redact.values import Cleaner, Policy, Seen, hidden, texts_in
+from harness_tracing.redact.values import Cleaner, Policy, Seen, hidden, same_or_new, texts_in
 
 __all__ = ["Policy", "redact_message", "redact_session", "redact_step", "redact_turn"]
 
@@ -47,7 +48,7 @@ def redact_turn(turn: Turn, policy: Policy) -> Turn:
     `redactions` of the turn counts the secrets of its header, each step counts its own.
     Redacting twice changes nothing more.
     """
-    seen: Seen = {}
+    seen = Seen()
     cleaner = Cleaner(policy, seen)
     asks_model = frozenset(
         s.tool_use_id for s in turn.steps if isinstance(s, Subagent) and s.tool_use_id is not None
@@ -103,19 +104,27 @@ def _step(step: Step, cleaner: Cleaner, asks_model: frozenset[str]) -> Step:
         )
     else:
         clean = replace(step, details=_details(step, cleaner))
+    if not cleaner.count:
+        return clean
     return replace(clean, redactions=clean.redactions + cleaner.count)
 
 
 def _model_call(call: ModelCall, cleaner: Cleaner) -> ModelCall:
     of_agent = call.agent_id is not None
-    inputs = (cleaner.message(message, of_agent) for message in call.input_messages)
-    return replace(
-        call,
-        input_messages=tuple(inputs),
-        output=None if call.output is None else cleaner.message(call.output, of_agent),
-        error=cleaner.failure(call.error, cleaner.policy.all),
-        parameters=cleaner.facts(call.parameters, cleaner.policy.prompts),
-    )
+    clean = partial(cleaner.message, of_agent=of_agent)
+    inputs = same_or_new(call.input_messages, map(clean, call.input_messages))
+    output = None if call.output is None else clean(call.output)
+    error = cleaner.failure(call.error, cleaner.policy.all)
+    parameters = cleaner.facts(call.parameters, cleaner.policy.prompts)
+    # Most calls hold nothing to take out.
+    if (
+        inputs is call.input_messages
+        and output is call.output
+        and error is call.error
+        and parameters is call.parameters
+    ):
+        return call
+    return replace(call, input_messages=inputs, output=output, error=error, parameters=parameters)
 
 
 def _tool_call(tool: ToolCall, cleaner: Cleaner, asks_model: bool) -> ToolCall:
@@ -125,13 +134,18 @@ def _tool_call(tool: ToolCall, cleaner: Cleaner, asks_model: bool) -> ToolCall:
     details = policy.tool_details and (policy.prompts or not asks_model)
     content = policy.tool_content and (policy.prompts or not asks_model)
     tool = tool if details else _without_echo(tool)
-    return replace(
-        tool,
-        input=cleaner.json(tool.input, details, "tool input"),
-        output=cleaner.text(tool.output, content, "tool output"),
-        result=cleaner.json(tool.result, content and details, "tool output"),
-        error=cleaner.failure(tool.error, content and details),
-    )
+    asked = cleaner.json(tool.input, details, "tool input")
+    output = cleaner.text(tool.output, content, "tool output")
+    result = cleaner.json(tool.result, content and details, "tool output")
+    error = cleaner.failure(tool.error, content and details)
+    if (
+        asked is tool.input
+        and output is tool.output
+        and result is tool.result
+        and error is tool.error
+    ):
+        return tool
+    return replace(tool, input=asked, output=output, result=result, error=error)
 
 
 def _details(moment: Moment, cleaner: Cleaner) -> Json:

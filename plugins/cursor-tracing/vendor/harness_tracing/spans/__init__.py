@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 
 from harness_tracing.destinations import Shape
 from harness_tracing.model import Session, Turn
-from harness_tracing.prices import PriceTable
 from harness_tracing.spans.json_form import to_json
 from harness_tracing.spans.span import Span, SpanEvent
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from harness_tracing.prices import PriceTable
 
 __all__ = ["Shape", "Span", "SpanEvent", "readables", "spans", "to_json"]
 

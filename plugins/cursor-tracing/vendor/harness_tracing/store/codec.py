@@ -29,6 +29,10 @@ PROMPT_START_CHARACTERS = 500
 _DEEPEST_NESTING = 200
 _LARGEST_COUNT = 2**53
 _LARGEST_INTEGER = 2**63 - 1
+_Count = Optional[int]
+Counts = tuple[_Count, _Count, _Count, _Count, _Count, _Count]
+_NO_USAGE = Usage()
+_NO_COUNTS: Counts = (None, None, None, None, None, None)
 _KINDS: dict[str, type[Any]] = {
     "model_call": ModelCall,
     "tool": ToolCall,
@@ -107,7 +111,7 @@ def _tool_columns(tool: ToolCall) -> StepColumns:
         started_at_ns=tool.started_at_ns,
         ended_at_ns=tool.ended_at_ns,
         waited_ns=tool.waited_ns,
-        usage=Usage(),
+        usage=_NO_USAGE,
         error_type=tool.error.type if tool.error else None,
     )
 
@@ -132,7 +136,7 @@ def _subagent_columns(agent: Subagent) -> StepColumns:
         started_at_ns=agent.started_at_ns,
         ended_at_ns=agent.ended_at_ns,
         waited_ns=None,
-        usage=Usage(),
+        usage=_NO_USAGE,
         error_type=agent.error.type if agent.error else None,
     )
 
@@ -149,7 +153,7 @@ def _moment_columns(moment: Moment) -> StepColumns:
         started_at_ns=moment.at_ns,
         ended_at_ns=moment.ended_at_ns,
         waited_ns=None,
-        usage=Usage(),
+        usage=_NO_USAGE,
         error_type=None,
     )
 
@@ -160,10 +164,25 @@ def _agent_step(agent_id: Optional[str]) -> Optional[str]:
 
 def usage_columns(usage: Usage) -> dict[str, Optional[int]]:
     """The six counts by column; one that is no sane count (beyond 2**53) is not known."""
-    counts = vars(usage)
-    return {
-        name: c if c is None or abs(c) <= _LARGEST_COUNT else None for name, c in counts.items()
-    }
+    return dict(zip(vars(usage), usage_values(usage)))
+
+
+def usage_values(usage: Usage) -> Counts:
+    """The six counts in the order of Usage, each as `usage_columns` has it."""
+    if usage is _NO_USAGE:
+        return _NO_COUNTS
+    return (
+        _count(usage.input_tokens),
+        _count(usage.output_tokens),
+        _count(usage.cache_read_tokens),
+        _count(usage.cache_write_tokens),
+        _count(usage.cache_write_1h_tokens),
+        _count(usage.reasoning_tokens),
+    )
+
+
+def _count(tokens: Optional[int]) -> Optional[int]:
+    return None if tokens is None or abs(tokens) > _LARGEST_COUNT else tokens
 
 
 def time_column(at_ns: Optional[int]) -> Optional[int]:
@@ -178,6 +197,8 @@ def text_column(text: Optional[str]) -> Optional[str]:
 
 def whole_text(text: str) -> str:
     """The text with lone surrogates replaced by U+FFFD (pairs become the character they mean)."""
+    if text.isascii():
+        return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -203,8 +224,10 @@ def encode(value: Union[Session, Turn, Step]) -> bytes:
 
 
 def _compressed(body: bytes) -> bytes:
-    # A window of 16 kB: for bodies of a few kB, setting up a larger one costs more than it saves.
-    compressor = zlib.compressobj(1, zlib.DEFLATED, 14, 7)
+    # Most bodies have a few kB: setting up a large window and table costs more than it saves.
+    size = len(body)
+    window, memory = (11, 5) if size <= 2048 else (13, 6) if size <= 8192 else (14, 6)
+    compressor = zlib.compressobj(1, zlib.DEFLATED, window, memory)
     return compressor.compress(body) + compressor.flush()
 
 

@@ -17,6 +17,7 @@ from harness_tracing import agents, spool
 from harness_tracing.errors import StoreNewerError, TracerError
 from harness_tracing.log import log_to
 from harness_tracing.paths import Home
+from harness_tracing.worker.evaluating import start_if_due
 from harness_tracing.worker.life import live
 from harness_tracing.worker.presence import Presence, Session
 from harness_tracing.worker.process import detach, hand_over, start_worker
@@ -49,6 +50,7 @@ def main(words: list[str]) -> int:
     try:
         if arguments.sweep or not arguments.session:
             sweep(home, env, deadline_s=SWEEP_S)
+            start_if_due(home, env)
             send_due(home, env, time.monotonic() + SWEEP_S)
         elif arguments.agent in agents.names():
             _work(Session(home, arguments.agent, arguments.session), env)

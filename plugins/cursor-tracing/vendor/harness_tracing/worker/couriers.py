@@ -15,7 +15,7 @@ from harness_tracing.errors import TracerError
 from harness_tracing.export.readback import CannotTellError
 from harness_tracing.paths import Home
 from harness_tracing.store import Account, Store
-from harness_tracing.worker.delivery import Courier, Round
+from harness_tracing.worker.delivery import Courier
 
 PATIENCE_NS = 900 * 10**9
 """How long a worker stays for a backend that fails; after that others try it now and then."""
@@ -32,6 +32,11 @@ class _Route:
     destination: Destination
     thread: threading.Thread
     wake: threading.Event
+
+    @property
+    def takes(self) -> bool:
+        """Whether annotations go there."""
+        return self.destination.annotations
 
 
 class Couriers:
@@ -76,11 +81,15 @@ class Couriers:
         """Whether nothing waits that we could deliver.
 
         What waits for a backend that refused us, or, unless `patient`, has failed for long,
-        does not count.
+        does not count. Nor do annotations that were written long ago, and, if `patient`, any:
+        nobody is kept waiting for those.
         """
         ours = {route.destination.target.account for route in self._routes}
         waiting = [each for each in store.outbox.accounts("waiting") if each.name in ours]
-        return all(self._is_hopeless(account, now_ns, patient) for account in waiting)
+        if not all(self._is_hopeless(account, now_ns, patient) for account in waiting):
+            return False
+        takers = {each.destination.target.account for each in self._routes if each.takes}
+        return patient or not store.pushes.is_waiting(takers, now_ns - PATIENCE_NS)
 
     @staticmethod
     def _is_hopeless(account: Account, now_ns: int, patient: bool) -> bool:
@@ -110,9 +119,10 @@ class Couriers:
             with suppress(CannotTellError):
                 if courier.read_back():
                     continue
-            wake.wait(_pause_s(done))
+            pushed = courier.pusher.push()
+            if pushed.wait_s != 0.0:
+                wake.wait(_pause_s(done.wait_s, pushed.wait_s))
 
 
-def _pause_s(done: Round) -> float:
-    wait_s: Optional[float] = done.wait_s
-    return LOOK_S if wait_s is None else min(wait_s, LOOK_S)
+def _pause_s(*waits: Optional[float]) -> float:
+    return min([LOOK_S, *(each for each in waits if each is not None)])

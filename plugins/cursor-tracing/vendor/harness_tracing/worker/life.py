@@ -14,6 +14,7 @@ from harness_tracing.errors import StoreNewerError, TracerError
 from harness_tracing.log import agent_log, log_to
 from harness_tracing.store import Store
 from harness_tracing.worker.couriers import Couriers
+from harness_tracing.worker.evaluating import Evaluating
 from harness_tracing.worker.presence import PACE, Pace, Presence, Session
 from harness_tracing.worker.process import (
     StoreGoneError,
@@ -104,12 +105,19 @@ def _worker(
     def start(session_id: str) -> None:
         start_worker(Session(session.home, session.agent, session_id), env)
 
+    evaluating = Evaluating(session.home, env)
+
+    def settled() -> None:
+        couriers.wake()
+        evaluating.wake()
+
     def delivered(patient: bool) -> bool:
+        evaluating.tend(store)
         return couriers.idle(store, time.time_ns(), patient=patient)
 
     return Worker(
         session,
-        SessionWork(session, settings, store, log, on_settled=couriers.wake),
+        SessionWork(session, settings, store, log, on_settled=settled),
         presence,
         sweep=look_after_others,
         start=start,

@@ -205,17 +205,18 @@ def command(home: Home, *arguments: str) -> list[str]:
 def start_worker(session: Session, env: Mapping[str, str]) -> None:
     """Start a detached worker for another session."""
     words = ("--agent", session.agent, "--session", session.session_id)
-    _start(command(session.home, *words), env)
+    start_detached(command(session.home, *words), env)
 
 
 def start_sweep(home: Home, env: Mapping[str, str]) -> None:
     """Start a detached process that looks after forsaken sessions: our own need not wait."""
-    _start(command(home, "--sweep"), env)
+    start_detached(command(home, "--sweep"), env)
 
 
-def _start(words: list[str], env: Mapping[str, str]) -> None:
+def start_detached(words: list[str], env: Mapping[str, str]) -> Optional[subprocess.Popen[bytes]]:
+    """Start a process that outlives us and that nobody waits for; None where that fails."""
     with suppress(OSError):
-        subprocess.Popen(
+        return subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -224,6 +225,7 @@ def _start(words: list[str], env: Mapping[str, str]) -> None:
             cwd="/" if os.name == "posix" else None,
             start_new_session=True,
         )
+    return None
 
 
 def detach() -> None:

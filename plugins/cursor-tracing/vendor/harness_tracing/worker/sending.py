@@ -13,7 +13,7 @@ from harness_tracing.destinations import Destination
 from harness_tracing.errors import ConfigError, NoStoreError, TracerError
 from harness_tracing.export.readback import CannotTellError
 from harness_tracing.paths import Home
-from harness_tracing.store import Queue, Store
+from harness_tracing.store import PushQueue, Queue, Store
 from harness_tracing.worker.delivery import READ_BACK_NS, Courier
 from harness_tracing.worker.result import FlushResult
 from harness_tracing.worker.settings import destinations, destinations_of, everybodys
@@ -25,6 +25,10 @@ NO_CREDENTIALS = (
     " to be sent there any more, `harness outbox drop --destination {endpoint}`"
 )
 DEAD = "{spans} spans will not be taken by {title}: {why}; see `harness outbox list`"
+PUSHES_WAIT = "{annotations} annotations wait for {title}: {why}"
+PUSHES_DEAD = (
+    "{annotations} annotations will not be taken by {title}: {why}; see `harness outbox list`"
+)
 UNCONFIRMED = "{spans} spans were taken by {title} but could not be read back: {why}"
 GIVE = {
     "ax": "set ARIZE_API_KEY and ARIZE_SPACE_ID",
@@ -37,6 +41,10 @@ SHORTEST_S = 2.0
 """What a request gets at least, however little time is left: each backend is tried once."""
 AGAIN_S = 2.0
 """The longest pause between attempts while somebody waits for them."""
+SOON_S = 0.3
+"""The pause while somebody waits for spans that a backend has taken and not stored yet."""
+STORING_S = 30.0
+"""How long a sweep waits for such spans, to push what is said of them."""
 
 
 def send_all(
@@ -62,11 +70,14 @@ def send_all(
     with Store.open(home.store) as store:
         queues = _chosen(store.outbox.queues(), known, only)
         accounts = {queue.account.name for queue in queues if queue.waiting or queue.sent}
+        accounts |= {target.account for target in store.pushes.queues()}
         ours = [each for each in known if each.target.account in accounts]
         problems = _in_parallel(home, ours, until, wait=wait, verify=verify)
         queues = _chosen(store.outbox.queues(), known, only)
+        pushes = store.pushes.queues()
     result = FlushResult()
     credentials = {each.target.account for each in known}
+    takers = {each.target.account for each in known if each.annotations}
     dry_run = any(each.dry_run for each in settings)
     for queue in queues:
         has_credentials = queue.account.name in credentials
@@ -74,6 +85,8 @@ def send_all(
         if dry_run and not has_credentials:
             has_credentials, problem = True, DRY_RUN
         result += _left(queue, has_credentials, problem, verify=verify)
+        if queue.account.name in takers and queue.target in pushes:
+            result += _unpushed(queue, pushes[queue.target], problem)
     return result
 
 
@@ -85,15 +98,35 @@ def outbox_is_due(home: Home, env: Mapping[str, str]) -> bool:
         for account in store.outbox.accounts("sent"):
             if store.outbox.unverified(account, now_ns - READ_BACK_NS) is not None:
                 due.add(account.name)
-        return any(each.target.account in due for each in destinations(home, env)) if due else False
+        pushes = _pushes_due(store, now_ns)
+        if not due and not pushes:
+            return False
+        return any(
+            each.target.account in due or (each.annotations and each.target.account in pushes)
+            for each in destinations(home, env)
+        )
     return False
 
 
 def _anything_open(home: Home) -> bool:
     """Whether the outbox holds anything that is not done with; looks without disturbing anyone."""
     with suppress(NoStoreError), Store.open(home.store, readonly=True) as store:
-        return any(store.outbox.accounts(state) for state in ("waiting", "sent", "dead"))
+        open_rows = any(store.outbox.accounts(state) for state in ("waiting", "sent", "dead"))
+        return open_rows or store.pushes.any_open()
     return False
+
+
+def _pushes_due(store: Store, now_ns: int) -> set[tuple[str, str, str]]:
+    """The backends to which annotations could be pushed now."""
+    if not store.pushes.any_open():
+        return set()
+    found = set()
+    for account in store.outbox.accounts():
+        hold = store.pushes.hold(account)
+        is_due = account.is_due(now_ns) and (hold is None or hold.is_over(now_ns))
+        if is_due and store.pushes.due(account, now_ns):
+            found.add(account.name)
+    return found
 
 
 def send_due(home: Home, env: Mapping[str, str], until: float) -> None:
@@ -114,7 +147,13 @@ def _send_due(courier: Courier, until: float) -> None:
         with suppress(CannotTellError):
             if courier.read_back():
                 continue
-        return
+        break
+    until = min(until, time.monotonic() + STORING_S)
+    while time.monotonic() < until:
+        pushed = courier.pusher.push()
+        if pushed.lasting or pushed.wait_s is None:
+            return
+        time.sleep(min(pushed.wait_s, AGAIN_S))
 
 
 def _chosen(
@@ -147,8 +186,11 @@ def _in_parallel(
         try:
             with Courier.opened(home, destination, log) as courier:
                 _until_empty(courier, until, wait)
-                if verify:
-                    _confirm(courier, until, wait)
+                try:
+                    if verify:
+                        _confirm(courier, until, wait)
+                finally:
+                    _until_pushed(courier, until, wait)
         except TracerError as error:
             problems[destination.target.account] = str(error)
 
@@ -179,6 +221,26 @@ def _until_empty(courier: Courier, until: float, wait: bool) -> None:
             time.sleep(min(pause_s, remaining_s))
 
 
+def _until_pushed(courier: Courier, until: float, wait: bool) -> None:
+    """Push what is said of spans that are there; whoever waits gives them time to be stored."""
+    account = courier.account()
+    if account is None or (account.failures and courier.has_waiting()):
+        return
+    while True:
+        timeout_s = max(SHORTEST_S, until - time.monotonic())
+        done = courier.pusher.push(
+            anyway=True, timeout_s=min(timeout_s, courier.destination.timeout_s)
+        )
+        remaining_s = max(0.0, until - time.monotonic())
+        if done.wait_s is None or done.lasting or done.wait_s > remaining_s:
+            return
+        if done.wait_s == 0.0 and not done.error and remaining_s:
+            continue
+        if not wait or not remaining_s:
+            return
+        time.sleep(min(remaining_s, max(SOON_S, min(done.wait_s, AGAIN_S))))
+
+
 def _confirm(courier: Courier, until: float, wait: bool) -> None:
     """Read back what was sent, and send again what is not there, while there is time."""
     while True:
@@ -187,6 +249,18 @@ def _confirm(courier: Courier, until: float, wait: bool) -> None:
         if not lost or time.monotonic() > until:
             return
         _until_empty(courier, until, wait)
+
+
+def _unpushed(queue: Queue, pushes: PushQueue, problem: Optional[str]) -> FlushResult:
+    title, result = queue.target.title, FlushResult()
+    if pushes.waiting:
+        why = pushes.error or problem or queue.account.last_error or "they are not pushed yet"
+        text = PUSHES_WAIT.format(annotations=pushes.waiting, title=title, why=why)
+        result += FlushResult(pushes.waiting, (text,))
+    if pushes.dead:
+        text = PUSHES_DEAD.format(annotations=pushes.dead, title=title, why=pushes.dead_reason)
+        result += FlushResult(0, (text,))
+    return result
 
 
 def _left(

@@ -178,6 +178,12 @@ def everybodys(home: Home, env: Mapping[str, str]) -> list[Settings]:
     ]
 
 
+def without_projects(home: Home, env: Mapping[str, str]) -> dict[str, str]:
+    """This environment without what the settings of a project may have put into it."""
+    theirs = _of_projects(home, env)
+    return {name: value for name, value in env.items() if theirs.get(name) != value}
+
+
 def _of_projects(home: Home, env: Mapping[str, str]) -> dict[str, str]:
     """What the settings of any project we may be in put into an environment like this."""
     here = Path(env.get("PWD") or "/")

@@ -61,6 +61,7 @@ def turn_of(r: Reading, turn: TurnDraft, only: Optional[set[str]], final: bool) 
         error=turn.error,
         cause=turn.cause or _cause(turn),
         cwd=turn.cwd or r.state.cwd,
+        repository=turn.repository,
     )
 
 

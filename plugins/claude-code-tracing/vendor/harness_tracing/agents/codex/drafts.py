@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from harness_tracing.agents.reading import Header
-from harness_tracing.model import Failure, Gap, Message, ToolRequest, TurnStatus, Usage
+from harness_tracing.model import Failure, Gap, Message, Repository, ToolRequest, TurnStatus, Usage
 
 
 @dataclass
@@ -136,6 +136,7 @@ class TurnDraft:
     hook_response: Optional[str] = None
     model: Optional[str] = None
     cwd: Optional[str] = None
+    repository: Repository = field(default_factory=Repository)
     cause: Optional[str] = None
     error: Optional[Failure] = None
     calls: dict[str, CallDraft] = field(default_factory=dict)
@@ -205,7 +206,10 @@ class AgentMeta:
 
 @dataclass
 class State:
-    """All a Codex reader knows; `version` changes when its meaning does."""
+    """All a Codex reader knows; `version` changes when its meaning does.
+
+    `repository` is what holds for the next turn to begin.
+    """
 
     session_id: str
     project: str
@@ -231,5 +235,6 @@ class State:
     end_seen_ns: Optional[int] = None
     agent_version: Optional[str] = None
     cwd: Optional[str] = None
+    repository: Repository = field(default_factory=Repository)
     pid: Optional[int] = None
     attributes: dict[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ FailureKind = Literal[
 ]  # fmt: skip
 
 _MOST_CHOICES = 50
+_HIGHEST = 1e9  # no number that JSON has no word for, and none that a float cannot hold
 
 
 class ChoicesError(TracerError):
@@ -53,14 +54,15 @@ class Choices:
     def parse(cls, text: str, *, explain: bool = False) -> Choices:
         """Choices from JSON such as ``{"correct": 1, "incorrect": 0}``; raises ChoicesError."""
         try:
-            found = json.loads(text)
+            found = json.loads(text, object_pairs_hook=_without_doubles)
         except ValueError as error:
             raise ChoicesError(f"the choices are no JSON ({error}); {_LIKE}") from None
         if not isinstance(found, dict) or not 2 <= len(found) <= _MOST_CHOICES:
             raise ChoicesError(f"the choices are not 2 to {_MOST_CHOICES} labels; {_LIKE}")
         for label, score in found.items():
             number = isinstance(score, (int, float)) and not isinstance(score, bool)
-            if not label.strip() or not (number or score is None):
+            known = score is None or (number and abs(score) <= _HIGHEST)
+            if label != label.strip() or not label or not label.isprintable() or not known:
                 raise ChoicesError(f"{label!r}: {score!r} is no label with its score; {_LIKE}")
         scores = {label: None if score is None else float(score) for label, score in found.items()}
         return cls(scores, explain)
@@ -97,6 +99,14 @@ def malformed(what: str) -> Failure:
         "malformed",
         f"{what}; run it again, or choose a model that keeps to a JSON schema",
     )
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; ChoicesError where a label is there twice, since one score would win."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ChoicesError(f"a label stands there twice; {_LIKE}")
+    return found
 
 
 _LIKE = 'give them like {"correct": 1, "incorrect": 0}'

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Optional
 
-from harness_tracing.activity.tools import is_hidden
-from harness_tracing.evaluate.finding import About, Judgement
+from harness_tracing.evaluate.finding import About, Finding, Judgement
 from harness_tracing.evaluate.seen import Seen
+from harness_tracing.evaluate.waiting import waiting_calls
 from harness_tracing.model import ToolCall
 
 TOO_OFTEN = 3
@@ -16,14 +18,15 @@ ABOUT = About(
     f"No tool was called {TOO_OFTEN} times with the same input and the same result while no file"
     " was edited.",
     {"none": 1.0, "loop": 0.0},
+    begins_anew=(
+        "With every edit of any file, and with every turn. Threads count apart. Tools and "
+        "commands that wait for something are left out."
+    ),
+    evidence="The calls that were alike, the last first.",
+    not_measurable_when=(
+        "Inputs or results of three calls of one tool are hidden, or no result was recorded."
+    ),
 )
-# Waiting is done by asking again.
-_WAITS = re.compile(
-    r"bashoutput|taskoutput|taskget|tasklist|write_stdin|wait|wait_agent|list_agents|"
-    r".*(sleep|poll|status|monitor).*",
-    re.IGNORECASE,
-)
-_WAITING_COMMAND = re.compile(r"\b(sleep|wait|watch|tail -f|gh run|kubectl get|curl)\b")
 
 
 class IdenticalCallLoop:
@@ -33,19 +36,37 @@ class IdenticalCallLoop:
 
     def judge(self, seen: Seen) -> Judgement:
         """The verdict on one turn; None for a turn with fewer calls than make a loop."""
-        calls = [call for call in seen.calls if not _is_waiting(call)]
+        if len(seen.calls) < TOO_OFTEN:
+            return None
+        waiting = waiting_calls(seen)
+        calls = [call for call in seen.calls if call.tool_use_id not in waiting]
         if len(calls) < TOO_OFTEN:
             return None
-        if all(is_hidden(call.input) or call.input is None for call in calls):
-            return self.about.not_measurable("the inputs of its tools are hidden")
+        hidden = {call.tool_use_id for call in seen.hidden}
+        known = [
+            call
+            for call in calls
+            if call.tool_use_id not in hidden and call.input is not None and call.output is not None
+        ]
+        if _has_many(map(_outcome, known)):
+            said = self._loop(seen, calls, {call.tool_use_id for call in known})
+            if said is not None:
+                return said
+        if hidden and _has_many((c.agent_id, c.name) for c in calls if c.tool_use_id in hidden):
+            return self.about.not_measurable("what its tools were asked or returned is hidden")
+        if not known:
+            return self.about.not_measurable("what its tools returned was not recorded")
+        return self.about.finding("none", "no call was repeated over and over", seen.turn)
+
+    def _loop(self, seen: Seen, calls: list[ToolCall], known: set[str]) -> Optional[Finding]:
         edited = {edit.tool.tool_use_id for edit in seen.edits}
         same: dict[tuple[object, ...], list[ToolCall]] = {}
         for call in calls:
             if call.tool_use_id in edited:
                 same.clear()
-            if call.input is None or is_hidden(call.input) or is_hidden(call.output):
+            if call.tool_use_id not in known:
                 continue
-            key = (call.agent_id, call.name, _as_text(call.input), call.status, call.output)
+            key = (_as_text(call.input), *_outcome(call))
             same.setdefault(key, []).append(call)
             if len(same[key]) >= TOO_OFTEN:
                 text = (
@@ -53,15 +74,15 @@ class IdenticalCallLoop:
                     " result, with no edit in between"
                 )
                 return self.about.finding("loop", text, seen.turn, tuple(reversed(same[key])))
-        return self.about.finding("none", "no call was repeated over and over", seen.turn)
+        return None
 
 
-def _is_waiting(call: ToolCall) -> bool:
-    if _WAITS.fullmatch(call.name.rsplit(".", 1)[-1]):
-        return True
-    asked = call.input if isinstance(call.input, dict) else {}
-    command = asked.get("command", asked.get("cmd"))
-    return isinstance(command, str) and _WAITING_COMMAND.search(command) is not None
+def _has_many(keys: Iterable[object]) -> bool:
+    return max(Counter(keys).values(), default=0) >= TOO_OFTEN
+
+
+def _outcome(call: ToolCall) -> tuple[object, ...]:
+    return call.agent_id, call.name, call.status, call.output
 
 
 def _as_text(value: object) -> str:

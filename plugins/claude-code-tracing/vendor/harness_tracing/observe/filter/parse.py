@@ -6,11 +6,11 @@ Everything that is not named here is refused. Nothing of the text ever becomes S
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from harness_tracing.errors import FilterError
 from harness_tracing.observe import values
-from harness_tracing.observe.filter.known import TIMES, is_column, what_is_known
+from harness_tracing.observe.filter.known import TIMES, is_column, kind_of, what_is_known
 from harness_tracing.observe.filter.nodes import (
     All,
     Compare,
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 _OPERATORS = (
     "known are = != <> < <= > >=, like, ilike, in, between, is null, is not null, and, or, not"
 )
+_KINDS = {
+    "text": "a text",
+    "number": "a number",
+    "boolean": "true or false",
+    "list": "a list of texts, which only 'is null' and 'is not null' are asked of",
+}
 _LONGEST = 10_000
 _DEEPEST = 100
 _SHOWN = 60
@@ -137,6 +143,8 @@ def _like(node: Expr) -> Node:
     column, pattern = _column(args["this"]), _literal(args["expression"])
     if not isinstance(pattern, str):
         raise _not_understood(node, "like needs a text, e.g. name like 'Ba%'")
+    if kind_of(column) not in ("text", None):
+        raise _never(column, "like", pattern)
     like = Like(column, pattern, ignore_case=type(node) is exp.ILike)
     return Not(like) if args.get("negate") else like
 
@@ -176,7 +184,28 @@ def _comparison(column: str, sign: str, wanted: values.Literal) -> Leaf:
         raise FilterError(
             f"{_short(column)} {sign} {str(wanted).lower()}: true and false have no order"
         )
+    if not _may_compare(kind_of(column), wanted):
+        raise _never(column, sign, wanted)
     return Compare(column, sign, wanted)
+
+
+def _may_compare(kind: Optional[str], wanted: values.Literal) -> bool:
+    """Whether a value of that kind can compare with what is wanted."""
+    if kind is None:
+        return True
+    if isinstance(wanted, bool) or kind == "boolean":
+        return isinstance(wanted, bool) and kind == "boolean"
+    if kind == "number" and isinstance(wanted, str):
+        return values.number(wanted) is not None
+    return kind != "list"
+
+
+def _never(column: str, sign: str, wanted: values.Literal) -> FilterError:
+    literal = str(wanted).lower() if isinstance(wanted, bool) else repr(wanted)
+    return FilterError(
+        f"{_short(f'{column} {sign} {literal}')} can never be true: {_short(column)} is "
+        f"{_KINDS[kind_of(column) or 'text']}"
+    )
 
 
 def _column(node: Expr) -> str:

@@ -40,13 +40,15 @@ class Judged:
 class Report:
     """What came of all questions, in their order; None for one that was not asked.
 
-    `stopped` says why some were not, and what to do. `spent_usd` counts what has a price, and for
-    a request that ended without an answer, though it may be billed, the most that it can cost.
+    `stopped` says why some were not, and what to do; `too_dear`: the limit was why. `spent_usd`
+    counts what has a price, and for a request that ended without an answer, though it may be
+    billed, the most that it can cost.
     """
 
     judged: tuple[Optional[Judged], ...]
     spent_usd: float
     stopped: Optional[str] = None
+    too_dear: bool = False
 
     @property
     def left(self) -> int:
@@ -81,7 +83,7 @@ class Judge:
             judged = tuple(pool.map(run.one, questions))
         left = sum(each is None for each in judged)
         stopped = f"{run.stopped}; {left} of {len(judged)} left" if run.stopped and left else None
-        return Report(judged, run.purse.spent_usd, stopped)
+        return Report(judged, run.purse.spent_usd, stopped, run.too_dear and stopped is not None)
 
 
 class _Run:
@@ -91,6 +93,7 @@ class _Run:
         self._judge = judge
         self.purse = purse
         self.stopped: Optional[str] = None
+        self.too_dear = False
 
     def one(self, question: Question) -> Optional[Judged]:
         """What came of one question; None when the run stopped before it."""
@@ -141,6 +144,7 @@ class _Run:
         if self.purse.reserve(most):
             return True
         limit = self.purse.limit_usd
+        self.too_dear = self.too_dear or self.stopped is None
         self.stopped = self.stopped or (
             f"the limit of ${limit:g} does not allow for another request, which may cost "
             f"${most:.4f}; ${self.purse.spent_usd:.4f} were spent; raise the limit to go on"

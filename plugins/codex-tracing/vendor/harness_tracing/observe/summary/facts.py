@@ -122,17 +122,19 @@ def summary_of(
     table: PriceTable,
     *,
     given_gate: Optional[str] = None,
+    configured_gate: Optional[str] = None,
     on_disk: Optional[Mapping[str, str]] = None,
 ) -> Summary:
     """The facts of a session's turns.
 
-    `given_gate` is the project's gate where somebody says so, `on_disk` the text of the files
-    in its folder that may declare it (see activity.GATE_FILES).
+    `given_gate` is the project's gate where somebody says so, `configured_gate` the one that
+    config.yaml names, `on_disk` the text of the files in its folder that may declare it (see
+    activity.GATE_FILES).
     """
     read = activity.activities_of(turns)
     calls = [call for each in read for call in each.calls]
     numbers = {id(call): place for place, call in enumerate(calls, start=1)}
-    gate = activity.gate_of(read, given=given_gate, on_disk=on_disk)
+    gate = activity.gate_of(read, given=given_gate, configured=configured_gate, on_disk=on_disk)
     root = next((turn.cwd for turn in turns if turn.cwd), None)
     context = spending.context(turns)
     return Summary(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 from harness_tracing import config
-from harness_tracing.agents.base import HistorySession
+from harness_tracing.agents.base import COMPRESSED_SUFFIX, HistorySession
 from harness_tracing.agents.codex import rollout as r_
 from harness_tracing.agents.codex.reader import ARCHIVE
 from harness_tracing.agents.codex.register import codex_home
@@ -20,13 +20,11 @@ def sessions(env: Mapping[str, str], since_ns: Optional[int]) -> Iterator[Histor
     """The sessions whose rollouts changed since then (Unix ns).
 
     Threads of sub-agents and reviews are parts of the session that started them. Title threads
-    keep no rollout.
+    keep no rollout. A compressed rollout does not say whose part it is: each is one of its own.
     """
     home = codex_home(env, config.user_home(env))
-    paths = chain(
-        (home / "sessions").glob("*/*/*/rollout-*.jsonl"), (home / ARCHIVE).rglob("rollout-*.jsonl")
-    )
-    threads = [_Thread.of(path, modified_ns) for path, modified_ns in changed_since(paths, None)]
+    found_at = changed_since(_rollouts(home), None)
+    threads = [_Thread.of(path, modified_ns) for path, modified_ns in found_at]
     found: dict[str, list[_Thread]] = {}
     parents = {thread.thread_id: thread.parent_id for thread in threads if thread is not None}
     for thread in threads:
@@ -38,6 +36,15 @@ def sessions(env: Mapping[str, str], since_ns: Optional[int]) -> Iterator[Histor
         if main is not None and (since_ns is None or modified_ns >= since_ns):
             parts = tuple(thread.path for thread in own if thread is not main)
             yield HistorySession(session_id, main.path, modified_ns, main.cwd, "", parts)
+    for path, modified_ns in changed_since(_rollouts(home, COMPRESSED_SUFFIX), since_ns):
+        thread_id = r_.thread_of(path.name[: -len(COMPRESSED_SUFFIX)])
+        if thread_id is not None and thread_id not in parents:
+            yield HistorySession(thread_id, str(path), modified_ns)
+
+
+def _rollouts(home: Path, suffix: str = "") -> Iterator[Path]:
+    name = "rollout-*.jsonl" + suffix
+    return chain((home / "sessions").glob(f"*/*/*/{name}"), (home / ARCHIVE).rglob(name))
 
 
 @dataclass(frozen=True)

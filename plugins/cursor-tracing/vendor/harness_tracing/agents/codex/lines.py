@@ -9,7 +9,8 @@ from harness_tracing.agents.codex import calls, ends, items
 from harness_tracing.agents.codex import rollout as r_
 from harness_tracing.agents.codex.core import Reading
 from harness_tracing.agents.codex.drafts import Thread, TurnDraft
-from harness_tracing.model import ToolRequest
+from harness_tracing.model import Repository, ToolRequest
+from harness_tracing.repository import public_url
 
 Value = Mapping[str, Any]
 
@@ -76,6 +77,7 @@ def _session_meta(r: Reading, thread: Thread, meta: Value, at_ns: int) -> None:
     state.served = source is not None and source not in OWN_PROCESS
     state.agent_version = r_.string(meta.get("cli_version"))
     state.cwd = r_.string(meta.get("cwd")) or state.cwd
+    state.repository = _repository(r_.mapping(meta.get("git")))
     began_ns = r_.time_ns(meta.get("timestamp")) or at_ns
     state.started_ns = min(began_ns, state.started_ns or began_ns)
     for name, key in (
@@ -87,6 +89,15 @@ def _session_meta(r: Reading, thread: Thread, meta: Value, at_ns: int) -> None:
         if told is not None:
             state.attributes[name] = told
     r.session_touched = True
+
+
+def _repository(git: Value) -> Repository:
+    url = r_.string(git.get("repository_url"))
+    return Repository(
+        url=public_url(url) if url else None,
+        branch=r_.string(git.get("branch")),
+        commit=r_.string(git.get("commit_hash")),
+    )
 
 
 def _child_meta(r: Reading, thread: Thread, meta: Value) -> None:
@@ -133,7 +144,11 @@ def begin(r: Reading, thread: Thread, turn_id: str, at_ns: int) -> Optional[Turn
     turn = r.turn(turn_id)
     _enter(thread, turn_id, turn_id, at_ns)
     thread.skipping = turn is None
+    # Told once, as the session began: for later turns only the remote can be relied on.
+    repository, r.state.repository = r.state.repository, Repository(r.state.repository.url)
     if turn is not None:
+        if turn.repository == Repository():
+            turn.repository = repository
         turn.has_lines = True
         turn.started_ns = min(at_ns, turn.started_ns or at_ns)
         turn.cwd = turn.cwd or r.state.cwd

@@ -5,17 +5,27 @@ from __future__ import annotations
 from harness_tracing.activity import Command
 from harness_tracing.evaluate.finding import About, Judgement
 from harness_tracing.evaluate.seen import Seen
+from harness_tracing.evaluate.waiting import waiting_calls
 
 TOO_OFTEN = 3
 ABOUT = About(
     "repeated_failing_command",
-    f"No command failed {TOO_OFTEN} times in the same way with no file edited in between.",
+    f"No command failed {TOO_OFTEN} times with no file edited in between.",
     {"none": 1.0, "repeated": 0.0},
+    begins_anew=(
+        "With every edit of any file, when the command passes, and with every turn. Threads "
+        "count apart. Commands that wait (`sleep`, `curl` …) may fail as often as it takes."
+    ),
+    evidence="The failed calls, the last first.",
+    not_measurable_when="The commands are hidden.",
 )
 
 
 class RepeatedFailingCommand:
-    """Counts within a turn; an edit, or the command's success, begins anew."""
+    """Counts within a turn; an edit, or the command's success, begins anew.
+
+    Commands that wait for something (`curl` until a server is up) may fail as often as it takes.
+    """
 
     about = ABOUT
 
@@ -24,6 +34,13 @@ class RepeatedFailingCommand:
         known = [each for each in seen.commands if each.outcome in ("passed", "failed")]
         if not known:
             return self.about.not_measurable("its commands are hidden") if seen.unseen else None
+        failing = [each for each in known if each.outcome == "failed"]
+        if len(failing) >= TOO_OFTEN:
+            waiting = waiting_calls(seen)
+            known = [each for each in known if each.tool.tool_use_id not in waiting]
+            failing = [each for each in known if each.outcome == "failed"]
+        if len(failing) < TOO_OFTEN:
+            return self.about.finding("none", "no command kept failing", seen.turn)
         edited = {edit.tool.tool_use_id for edit in seen.edits}
         failed: dict[tuple[object, ...], list[Command]] = {}
         before = 0
@@ -38,10 +55,10 @@ class RepeatedFailingCommand:
                 continue
             failed.setdefault(key, []).append(command)
             if len(failed[key]) >= TOO_OFTEN:
-                return self._told(seen, known, failed[key])
+                return self._told(seen, failed[key])
         return self.about.finding("none", "no command kept failing", seen.turn)
 
-    def _told(self, seen: Seen, known: list[Command], failed: list[Command]) -> Judgement:
+    def _told(self, seen: Seen, failed: list[Command]) -> Judgement:
         last = failed[-1]
         text = f"`{last.text}` failed {len(failed)} times in a row with no edit in between"
         return self.about.finding(

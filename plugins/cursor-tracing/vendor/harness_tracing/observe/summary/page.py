@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Optional
 
 from rich.console import RenderableType
@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness_tracing.activity.verification import Verification
-from harness_tracing.observe.labels import CAREFUL, FAILED, QUIET, STATUS_STYLES
-from harness_tracing.observe.rows import Row, column, sentence, words
+from harness_tracing.observe.rows import Listed, Row, column, sentence, words
+from harness_tracing.observe.styles import CAREFUL, FAILED, QUIET, STATUS_STYLES
 from harness_tracing.observe.summary.facts import Changed, Checked, Summary, ToolLine
 from harness_tracing.observe.summary.spending import ContextPoint, Spent
 from harness_tracing.observe.text import clock, duration, money, plural, tokens
@@ -35,9 +35,15 @@ _MOST_FILES = 40
 Zone = Optional[datetime.tzinfo]
 
 
-def summary_page(summary: Summary, zone: Zone = None) -> Iterator[RenderableType]:
-    """Everything of a summary below the session's header, part by part; times in `zone`."""
+def summary_page(
+    summary: Summary, zone: Zone = None, findings: Iterable[RenderableType] = ()
+) -> Iterator[RenderableType]:
+    """Everything of a summary below the session's header, part by part; times in `zone`.
+
+    `findings` are what evaluators say of the session, as it is to be printed.
+    """
     yield from _verdict(summary)
+    yield from findings
     yield from _part("Tool calls", _tools(summary, zone))
     yield from _part("Changes", [_change(each) for each in summary.changes])
     yield from _part("Checks", [_check(each) for each in summary.checks])
@@ -226,8 +232,7 @@ def _times(summary: Summary) -> list[RenderableType]:
         ("the rest", times.other_ns),
     )
     shares = [f"{name} {duration(ns)} ({_percent(ns, times.turns_ns)})" for name, ns in parts if ns]
-    said = f"  {duration(times.turns_ns)} in turns: {', '.join(shares)}"
-    lines: list[RenderableType] = [Text(said, overflow="fold")]
+    lines: list[RenderableType] = [Listed(f"  {duration(times.turns_ns)} in turns:", shares)]
     if times.between_ns:
         lines.append(Text(f"  {duration(times.between_ns)} between turns", QUIET))
     if summary.tools_spent:
@@ -260,7 +265,7 @@ def _context(points: Sequence[ContextPoint]) -> list[RenderableType]:
         after = "after a compaction" if point.compacted else _after(point.after)
         where = f"  turn {point.turn} call {point.call}".ljust(18)
         size, growth = Text(tokens(point.input_tokens).rjust(7)), Text(grew.rjust(8))
-        lines.append(sentence(Text(where, QUIET), size, growth, words(after, QUIET)))
+        lines.append(Row(sentence(Text(where, QUIET), size, growth, words(after, QUIET))))
     left_out = len(points) - len(shown)
     if left_out:
         lines.append(Text(f"  {plural(left_out, 'call')} that grew less not shown", QUIET))

@@ -1,0 +1,1 @@
+"""Fixes drafted from findings: shown with their price, applied by a person, then measured."""
