@@ -111,7 +111,7 @@ class Place:
             check=False,
         )
 
-    def flush(self, timeout_s: float = 30.0) -> FlushResult:
+    def flush(self, timeout_s: float = 120.0) -> FlushResult:
         """Have everything captured stored."""
         return worker.flush(self.home, self.environ(), timeout_s=timeout_s)
 
@@ -202,7 +202,7 @@ def _but_for_what_comes_and_goes(_: object, path: str, why: tuple[type, OSError,
         raise why[1]
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     """Wait until something is true."""
     until = time.monotonic() + seconds
     while not condition():

@@ -51,7 +51,7 @@ def test_a_turn_is_closed_where_it_ended_when_its_agent_dies(place: Place) -> No
         time.sleep(0.5)  # played faster than it was recorded, its last lines lie ahead
     died_ns = time.time_ns()
 
-    wait_for(lambda: status(place) == ["interrupted"], "the turn is closed", 5)
+    wait_for(lambda: status(place) == ["interrupted"], "the turn is closed")
 
     wait_for(lambda: not place.processes(), "the worker left")
     (turn,) = place.turns()

@@ -40,13 +40,12 @@ def without_gaps(contents: str) -> str:
 def test_a_corrupt_line_is_a_gap_and_nothing_else_is_lost(
     place: Place, undisturbed: Undisturbed
 ) -> None:
-    made = ready(place)
+    made = capture(place, NAME)
     path = transcript(made)
-    prompt = next(i for i, line in enumerate(made.files[path]) if b'"promptSource"' in line)
-    made.files[path].insert(prompt + 1, b'{"type":"assistant","message":{"role":\x00\xff}\n')
-    made.show_all()
-
-    play(made)
+    lines = path.read_bytes().splitlines(keepends=True)
+    prompt = next(i for i, line in enumerate(lines) if b'"promptSource"' in line)
+    lines.insert(prompt + 1, b'{"type":"assistant","message":{"role":\x00\xff}\n')
+    path.write_bytes(b"".join(lines))
 
     assert place.flush().left == 0
     assert gaps(place) == ["a line of the transcript"]

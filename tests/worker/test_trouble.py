@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,6 @@ from tests.worker.player import (
 
 NAME = "tool_cycle"
 QUICK = Pace(
-    idle_s=2.0,
     busy_poll_s=0.02,
     turn_poll_s=0.02,
     idle_poll_s=0.02,
@@ -71,15 +71,16 @@ def fill(folder: Path) -> Path:
 
 
 @contextmanager
-def working(place: Place, session_id: str) -> Iterator[threading.Thread]:
+def working(place: Place, session_id: str, idle_s: float = 2.0) -> Iterator[threading.Thread]:
     """A worker in a thread, whose waits are short; it has left when the block has ended."""
+    pace = replace(QUICK, idle_s=idle_s)
     session = Session(place.home, AGENT, session_id)
     session.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    words = (session, place.environ(), Presence(session.folder, QUICK), QUICK)
+    words = (session, place.environ(), Presence(session.folder, pace), pace)
     thread = threading.Thread(target=live, args=words, daemon=True)
     thread.start()
     yield thread
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive(), "the worker did not leave"
 
 
@@ -264,7 +265,7 @@ def test_a_broken_configuration_loses_nothing(place: Place, undisturbed: Undistu
     place.home.config.write_text("content:\n  prompts: [unclosed\n")
     made = capture(place, NAME)
     events = place.event_files()
-    with working(place, made.session_ids[0]):
+    with working(place, made.session_ids[0], idle_s=30.0):
         wait_for(lambda: "config.yaml" in place.log(), "the log says so")
         listed = place.harness("sessions", "list")
         assert listed.returncode == 1
