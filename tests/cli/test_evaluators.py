@@ -71,6 +71,14 @@ def recorded(run: CommandLine) -> CommandLine:
 # -- making
 
 
+def test_a_placeholder_that_does_not_end_is_noted(run: CommandLine) -> None:
+    half = create(run, template="{{input.value}} and {{output.value} as JSON: {'a': {'b': 1}}")
+    assert half.code == 0
+    assert "`{{` begins a placeholder that does not end" in half.err
+    whole = create(run, template="{{input.value}} as JSON: {'a': {'b': 1}}")
+    assert "does not end" not in whole.err
+
+
 def test_the_rules_that_come_along_are_listed_before_anything_was_traced(run: CommandLine) -> None:
     listed = rows(run)
     assert len(listed) == 8 and all(row["built_in"] for row in listed.values())
