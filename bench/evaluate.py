@@ -37,8 +37,8 @@ _NAMES = (
     "order price discount shipping total report parse retry cache token session hook export "
     "filter schema review module worker client server config"
 ).split()
-# Command lines as agents write them. A session is about a few of the names; the last three lines
-# need the grammar of the shell, the others are words, quotes and operators.
+# Command lines as agents write them. A session is about a few names of its own; the last three
+# lines need the grammar of the shell, the others are words, quotes and operators.
 _LINES = (
     "make check",
     "git status --short",
@@ -94,7 +94,7 @@ def sessions(count: int, seed: int) -> list[list[Turn]]:
     chance = random.Random(seed)
     made = []
     for number in range(count):
-        about = chance.sample(_NAMES, NAMES_PER_SESSION)
+        about = [f"{name}_{seed}_{number}" for name in chance.sample(_NAMES, NAMES_PER_SESSION)]
         turns = range(TURNS_PER_SESSION)
         made.append([_turn(f"{seed}-{number}", at, about, chance) for at in turns])
     return made

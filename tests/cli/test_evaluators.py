@@ -71,6 +71,29 @@ def recorded(run: CommandLine) -> CommandLine:
 # -- making
 
 
+def test_two_of_one_name_are_told_apart(run: CommandLine) -> None:
+    words = ("--rule", "gate_weakening")
+    run("evaluators", "create-code-evaluator", "--name", "mine", *words)
+    assert own_rule(run, called="short").code == 0
+    folder = run.home.root / "evaluators"
+    for stem in ("mine", "gate_weakening"):
+        (folder / f"{stem}.py").write_text(RULE)
+    ran = run("evaluators", "list", "--json")
+    assert f"Two are called 'mine': rename {folder / 'mine.py'}" in ran.err
+    assert ran.err.count("Two are called") == 1
+    mine = next(each for each in ran.json if each["name"] == "mine" and each["file"] is None)
+    assert (mine["rule"], list(mine["labels"])) == ("gate_weakening", ["none", "weakened"])
+    assert mine["problem"] is None
+
+
+def test_a_placeholder_that_does_not_end_is_noted(run: CommandLine) -> None:
+    half = create(run, template="{{input.value}} and {{output.value} as JSON: {'a': {'b': 1}}")
+    assert half.code == 0
+    assert "`{{` begins a placeholder that does not end" in half.err
+    whole = create(run, template="{{input.value}} as JSON: {'a': {'b': 1}}")
+    assert "does not end" not in whole.err
+
+
 def test_the_rules_that_come_along_are_listed_before_anything_was_traced(run: CommandLine) -> None:
     listed = rows(run)
     assert len(listed) == 8 and all(row["built_in"] for row in listed.values())

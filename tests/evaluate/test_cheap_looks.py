@@ -8,8 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness_tracing.activity import runners
+from harness_tracing.evaluate.rules import RULES, judged
 from harness_tracing.evaluate.rules import claim_without_evidence as claim
 from harness_tracing.evaluate.rules import test_tampering as tampering
+from tests.evaluate.made import bash, edit, turn
+
+LONG = 20_000
+
+
+def test_lines_of_any_length_take_no_longer_than_they_are_long() -> None:
+    """What would take minutes if each of them went through all patterns."""
+    words = ("assert ", "pytest ", "check", "SKIP=a ", "the ", "|| ", "lines: 9 ", "npm run a:a")
+    for word in words:
+        long = word * LONG
+        made = turn(
+            edit("tests/test_a.py", "x", long),
+            edit("Makefile", "x", long),
+            bash(f"X=1 git commit -m x; {long[:90_000]}"),
+            answer=f"{long} tests pass.",
+        )
+        ((_, said),) = judged([made], None)
+        assert len(said) == len(RULES)
+
 
 ANSWERS = (
     "the all 12 5/5 Tests test suite specs checks lint build CI `make check` type-check still now"

@@ -14,6 +14,7 @@ from harness_tracing.improve.apply import (
     plan,
     preview,
     revert_proposal,
+    touched,
 )
 from harness_tracing.improve.proposal import Proposal
 from tests.improve.projects import NOON_NS, Project
