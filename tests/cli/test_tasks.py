@@ -80,7 +80,7 @@ def test_what_hosted_commands_want_is_taken_and_ignored(run: CommandLine) -> Non
     ("words", "code", "why"),
     [
         (("--evaluators", "nobody"), 1, "evaluators list"),
-        (("--query-filter", "kind ~ 'LLM'"), 1, "not understood"),
+        (("--query-filter", "kind ~ 'LLM'"), 2, "not understood"),
         (("--sampling-rate", "2"), 1, "between 0 and 1"),
         (("--shape", "round"), 2, "round"),
         (("--max-cost", "-1"), 2, "max-cost"),
@@ -161,6 +161,15 @@ def test_a_run_that_another_process_has_in_hand_is_watched(run: CommandLine, pla
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started in the background ignores Ctrl-C, and so would what it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_interrupted_has_stopped(run: CommandLine, place: Place) -> None:
     with Api(Says(openai_body(CORRECT), hangs=2.0)) as api:
         place.home.config.write_text(config(api.url), encoding="utf-8")

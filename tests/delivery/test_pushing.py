@@ -23,6 +23,7 @@ from harness_tracing.model import Session, ToolCall, span_id, step_id
 from harness_tracing.store import Annotation, PushQueue, SessionChange, Store, TurnWrite, enqueue
 from harness_tracing.worker.couriers import Couriers
 from harness_tracing.worker.pushing import MOST_ABSENCES, Pushed, Pusher
+from harness_tracing.worker.settings import destinations
 from tests.backends import OK, OtlpHttpStub, Received, Reply
 from tests.delivery.arrivals import Home
 from tests.store import samples
@@ -87,7 +88,7 @@ def stub(phoenix: Phoenix, home: Home) -> Iterator[OtlpHttpStub]:
 
 
 def destination_of(home: Home, **env: str) -> Destination:
-    (found,) = worker.destinations(home.home, home.environ(**env))
+    (found,) = destinations(home.home, home.environ(**env))
     return found
 
 

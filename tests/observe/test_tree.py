@@ -30,8 +30,7 @@ from harness_tracing.model import (
     Usage,
 )
 from harness_tracing.observe.labels import telling_argument
-from harness_tracing.observe.listing import project_table
-from harness_tracing.observe.sessions import session_lines
+from harness_tracing.observe.sessions import project_lines, session_lines
 from harness_tracing.observe.tree import View, session_tree
 from harness_tracing.store import ProjectRow, SessionRow, Store, TurnRow
 from tests import golden
@@ -303,10 +302,11 @@ def _everywhere(text: str) -> tuple[SessionRow, TurnRow]:
 @given(HOSTILE, st.sampled_from([20, 80]))
 def test_nothing_traced_can_steer_the_terminal(text: str, width: int) -> None:
     head, traced = _everywhere(text)
+    projects = [ProjectRow(text, (text,), 1, 1, at(0))]
     views = [
         list(session_tree(head, [traced], View(full=True))),
         [Text.assemble(*line) for line in session_lines([head], 200)],
-        [project_table([ProjectRow(text, (text,), 1, 1, at(0))])],
+        [Text.assemble(*line) for line in project_lines(projects, 200)],
     ]
     for view in views:
         plain = printed(view, width)

@@ -22,6 +22,7 @@ from harness_tracing.observe.export import Selection, exported
 from harness_tracing.paths import Home
 from harness_tracing.store import Annotation, Store
 from harness_tracing.worker.delivery import Courier
+from harness_tracing.worker.settings import destinations
 from tests.phoenix.playing import flushing_place, harness_of
 from tests.phoenix.reading import Reading
 from tests.phoenix.server import Phoenix
@@ -156,7 +157,7 @@ def test_a_verdict_waits_until_its_span_is_there(tmp_path: Path, shared_phoenix:
         assert left.left == 1 and "does not have the span" in left.messages[0], left
         assert in_phoenix(shared_phoenix, tmp_path.name, "span", tool) == [told(of_tool)]
 
-        (destination,) = worker.destinations(place.home, place.environ())
+        (destination,) = destinations(place.home, place.environ())
         with Courier.opened(place.home, destination, logging.getLogger()) as courier:
             assert courier.read_back(sent_before_ns=time.time_ns()) == 1  # it is sent again
         harness_of(place)("flush", "--wait")
@@ -173,15 +174,15 @@ def lose(server: Phoenix, span_id: str) -> None:
 KILLED = """
 import logging, os, signal, sys
 from pathlib import Path
-from harness_tracing import worker
 from harness_tracing.export.annotations import open_annotations
 from harness_tracing.observe.export import Selection, exported
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
 from harness_tracing.worker.pushing import verdict
+from harness_tracing.worker.settings import destinations
 
 home = Home(Path(sys.argv[1]))
-(destination,) = worker.destinations(home, dict(os.environ))
+(destination,) = destinations(home, dict(os.environ))
 with Store.open(home.store) as store:
     (account,) = store.outbox.accounts()
     dues = store.pushes.due(account, 0, anyway=True)
