@@ -160,7 +160,6 @@ def test_a_run_that_another_process_has_in_hand_is_watched(run: CommandLine, pla
     assert len(place.store.evaluations.runs()) == 1
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """What is started in the background ignores Ctrl-C, and so would what it starts."""
@@ -169,6 +168,7 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_interrupted_has_stopped(run: CommandLine, place: Place) -> None:
     with Api(Says(openai_body(CORRECT), hangs=2.0)) as api:

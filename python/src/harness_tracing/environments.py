@@ -33,6 +33,8 @@ PIP_INSTALL = (
     "install --quiet --no-input --disable-pip-version-check "
     "--retries 2 --timeout 15 --no-deps --require-hashes -r"
 ).split()
+# As pip does: what is compiled at the first use makes that one slow.
+UV_INSTALL = "pip install --quiet --compile-bytecode".split()
 COMMAND_TIMEOUT_S = 900
 LOG_BYTES = 1 << 20
 # How pip says, in the midst of much else, that it got through to nobody.
@@ -125,9 +127,7 @@ class Workshop:
             [own, "-I", "-m", "pip", *PIP_INSTALL, str(lock_file)],
         ]
         if uv is not None:
-            ways.insert(
-                0, [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", own, *pinned]
-            )
+            ways.insert(0, [uv, *UV_INSTALL, "--python", own, *pinned])
         problem: Optional[BootstrapError] = None
         for words in ways:
             try:

@@ -33,6 +33,8 @@ PIP_INSTALL = (
     "install --quiet --no-input --disable-pip-version-check "
     "--retries 2 --timeout 15 --no-deps --require-hashes -r"
 ).split()
+# As pip does: what is compiled at the first use makes that one slow.
+UV_INSTALL = "pip install --quiet --compile-bytecode".split()
 COMMAND_TIMEOUT_S = 900
 LOG_BYTES = 1 << 20
 # How pip says, in the midst of much else, that it got through to nobody.
@@ -125,7 +127,7 @@ class Workshop:
             [own, "-I", "-m", "pip", *PIP_INSTALL, str(lock_file)],
         ]
         if uv is not None:
-            ways.insert(0, [uv, "pip", "install", "--quiet", "--python", own, *pinned])
+            ways.insert(0, [uv, *UV_INSTALL, "--python", own, *pinned])
         problem: Optional[BootstrapError] = None
         for words in ways:
             try:
@@ -143,7 +145,15 @@ class Workshop:
         uv = shutil.which("uv", path=self.environ.get("PATH"))
         if uv is None:
             return False
-        install = [uv, "pip", "install", "--quiet", "--python", str(python_of(target))]
+        install = [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            str(python_of(target)),
+        ]
         try:
             self._run([uv, "venv", "--quiet", "--no-project", "--python", python, str(target)])
             self._run([*install, "--no-deps", "--require-hashes", "-r", str(lock_file)])

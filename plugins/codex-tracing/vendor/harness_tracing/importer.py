@@ -39,8 +39,7 @@ MAY_RUN = "the last turn may still run: it has no end, and its file is not a day
 # How far apart what is read in one go is said to have been seen: readers settle what has been quiet
 # for seconds, and hold open for many minutes what may still come.
 ROUND_NS = 5 * 10**9
-# How much waits for one transaction, in bytes of bodies: what a commit costs is paid seldom, and
-# memory stays flat.
+# How many bytes of bodies wait for one transaction: commits are few, and memory stays flat.
 MOST_WAITING_BYTES = 2 << 20
 
 Outcome = Literal["imported", "unchanged", "busy", "off", "empty", "compressed", "failed"]

@@ -53,7 +53,7 @@ class Signals:
             self._interrupts = False
 
     def ignore(self) -> None:
-        """From now on signals are nobody's: the exit code is known, and giving it takes a moment."""
+        """From now on none ends us: the exit code is known, and giving it takes a moment."""
         for number in _FORWARDED:
             if signal.getsignal(number) == self._came:
                 signal.signal(number, signal.SIG_IGN)

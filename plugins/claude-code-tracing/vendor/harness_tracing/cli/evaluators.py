@@ -55,6 +55,9 @@ def list_(edge: Edge, as_json: bool) -> None:
     for rule in own.values():
         if rule.problem is not None:
             talk(f"Not usable: {rule.problem}")
+    for name in sorted({each["name"] for each in rows if each.get("file") is None} & set(own)):
+        if own[name].problem is None:
+            talk(f"Two are called {name!r}: rename {own[name].path}, or delete the other.")
     if as_json:
         print_json(rows)
     else:

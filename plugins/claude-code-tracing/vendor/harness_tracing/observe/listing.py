@@ -1,4 +1,4 @@
-"""Projects and deliveries as tables for the terminal."""
+"""Deliveries as a table for the terminal."""
 
 from __future__ import annotations
 
@@ -10,28 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from harness_tracing.observe.rows import words
-from harness_tracing.observe.text import duration, moment, plural
+from harness_tracing.observe.text import duration, plural
 
 if TYPE_CHECKING:
     from harness_tracing.observe.deliveries import Delivery
-    from harness_tracing.store import ProjectRow
 
 Zone = Optional[datetime.tzinfo]
-
-
-def project_table(rows: Sequence[ProjectRow], zone: Zone = None) -> Table:
-    """One line per project."""
-    table = _table()
-    table.add_column("project", no_wrap=True, overflow="ellipsis", style="bold")
-    table.add_column("agents", overflow="fold")
-    for name in ("sessions", "turns"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("last active", no_wrap=True, style="dim")
-    for row in rows:
-        active = moment(row.last_event_ns, zone) if row.last_event_ns is not None else ""
-        agents = words(", ".join(row.agents))
-        table.add_row(words(row.project), agents, str(row.sessions), str(row.turns), active)
-    return table
 
 
 def delivery_table(rows: Sequence[Delivery]) -> Table:

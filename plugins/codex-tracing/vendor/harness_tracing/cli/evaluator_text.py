@@ -46,8 +46,8 @@ def labels_of(evaluator: Evaluator, own: Mapping[str, OwnRule]) -> dict[str, Opt
     definition = evaluator.definition
     if isinstance(definition, TemplateEvaluator):
         return dict(definition.choices)
-    rule = own.get(definition.rule)
-    about = _ABOUT.get(definition.rule) or (rule.about if rule else None)
+    rule = _own_rule(evaluator, own)
+    about = rule.about if rule else _ABOUT.get(definition.rule)
     return dict(about.labels) if about else {}
 
 
@@ -58,6 +58,15 @@ def file_of(evaluator: Evaluator, own: Mapping[str, OwnRule]) -> Optional[Path]:
         return None
     is_it = evaluator.evaluator_id == rule_evaluator_id(definition.rule)
     return own[definition.rule].path if is_it else None
+
+
+def _own_rule(evaluator: Evaluator, own: Mapping[str, OwnRule]) -> Optional[OwnRule]:
+    """The user's rule that an evaluator is, or asks: a file named like ours is not asked."""
+    definition = evaluator.definition
+    assert isinstance(definition, CodeEvaluator)
+    is_it = evaluator.evaluator_id == rule_evaluator_id(definition.rule)
+    is_ours = definition.rule in _ABOUT and (not is_it or evaluator.message == BUILT_IN)
+    return None if is_ours else own.get(definition.rule)
 
 
 def _of_definition(evaluator: Evaluator, own: Mapping[str, OwnRule]) -> dict[str, Any]:
@@ -71,8 +80,8 @@ def _of_definition(evaluator: Evaluator, own: Mapping[str, OwnRule]) -> dict[str
             "include_explanations": definition.include_explanations,
             "context": definition.context,
         }
-    rule = own.get(definition.rule)
-    about = _ABOUT.get(definition.rule) or (rule.about if rule else None)
+    rule = _own_rule(evaluator, own)
+    about = rule.about if rule else _ABOUT.get(definition.rule)
     return {
         "rule": definition.rule,
         "what": about.what if about else None,

@@ -34,6 +34,7 @@ def exec_(edge: Edge, timeout: float, command: tuple[str, ...]) -> None:
             _flush(edge, timeout)
     except KeyboardInterrupt:
         talk("harness: not waited for; what is left goes with the next session")
+    signals.ignore()
     raise SystemExit(code)
 
 

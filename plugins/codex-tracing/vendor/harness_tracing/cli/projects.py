@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Optional
 
 import click
 
-from harness_tracing.cli.edge import Edge, Group, pass_edge, print_json, print_table, talk
+from harness_tracing.cli.edge import Edge, Group, pass_edge, print_json, print_lines, talk
 from harness_tracing.cli.source import server, source_option
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def list_projects(edge: Edge, as_json: bool, source: Optional[str]) -> None:
 
         print_json([report.of_project(row) for row in rows])
     elif rows:
-        from harness_tracing.observe.listing import project_table
+        from harness_tracing.observe.sessions import project_lines
 
-        print_table(edge, lambda width: project_table(rows))
+        print_lines(edge, lambda width: project_lines(rows, width))
     else:
         talk("Nothing has been traced yet.")
 

@@ -86,7 +86,9 @@ def _template_warnings(asked: Asked) -> list[str]:
             "there are {{input.value}}, {{output.value}}, {{trajectory}}, {{tool_calls}}, {{diff}}"
         )
     unknown = [name for name in dict.fromkeys(used) if not templates.is_familiar(name)]
-    return [
+    half = templates.is_half_open(asked.template)
+    warnings = ["`{{` begins a placeholder that does not end; it is asked as it stands"]
+    return (warnings if half else []) + [
         f"{{{{{name}}}}} is none of the attributes that our spans carry (docs/spans.md); "
         "a span without it cannot be judged"
         for name in unknown

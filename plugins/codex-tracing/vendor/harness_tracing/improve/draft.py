@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Optional
@@ -131,13 +131,21 @@ def _line(finding: Recurrence, material: Material) -> tuple[str, Optional[str]]:
         return (known.format(gate=gate.text), None) if gate else (ladder.WITHOUT_GATE, None)
     if material.about:
         return " ".join(material.about.split()), None
-    label = next((hit.evidence.label for hit in finding.hits if hit.evidence.label), "not passed")
+    label = next(_own_labels(finding), "not passed")
     line = f"Work is judged for {_quoted(finding.name)}: leave nothing that is {_quoted(label)}."
     return line, GENERAL
 
 
+def _own_labels(finding: Recurrence) -> Iterator[str]:
+    """The evaluator's own labels; what was annotated under its name is anybody's text."""
+    for hit in finding.hits:
+        if hit.annotator_kind != "HUMAN" and hit.evidence.label:
+            yield hit.evidence.label
+
+
 def _quoted(text: str) -> str:
-    return "`" + " ".join(text.replace("`", "'").split())[:80] + "`"
+    line = " ".join(text.replace("`", "'").split())
+    return "`" + "".join(char for char in line if char.isprintable())[:80] + "`"
 
 
 def _replayed(

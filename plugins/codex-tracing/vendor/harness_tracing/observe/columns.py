@@ -55,9 +55,18 @@ def joined(*parts: Line, between: str = BETWEEN) -> Line:
     return found
 
 
-def table_width(columns: Sequence[Column]) -> int:
-    """How wide a table has to be at least."""
-    least = [each.width if each.least is None else each.least for each in columns]
+def fitting(columns: Sequence[Column], width: int, spared: Sequence[str]) -> list[Column]:
+    """The columns there is room for: those named in `spared` go first, in that order."""
+    kept = list(columns)
+    for name in spared:
+        if _least_width(kept) <= width:
+            break
+        kept = [each for each in kept if each.name != name]
+    return kept
+
+
+def _least_width(columns: Sequence[Column]) -> int:
+    least = [each.width if each.least is None else min(each.width, each.least) for each in columns]
     return sum(least) + len(BETWEEN) * (len(columns) - 1)
 
 

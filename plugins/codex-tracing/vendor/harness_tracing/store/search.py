@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Any, Optional
 
 from harness_tracing.model import Step, Turn
 from harness_tracing.store import codec
@@ -49,29 +49,35 @@ def _is_there(connection: sqlite3.Connection) -> bool:
     return is_possible(connection) and connection.execute(table).fetchone() is not None
 
 
-def create(connection: sqlite3.Connection) -> None:
-    """Make the index where there is none; the caller holds the transaction."""
-    connection.execute(_INDEX)
+def index_turns(connection: sqlite3.Connection, turns: Mapping[int, Optional[Turn]]) -> None:
+    """Take final turns in, and what came late to them; the caller holds the transaction.
 
-
-def index_turn(connection: sqlite3.Connection, turn_key: int, whole: Optional[Turn] = None) -> None:
-    """Take a final turn in, and what came late to it; the caller holds the transaction.
-
-    `whole` is the turn where it is at hand with all its steps: it need not be read again.
+    `turns` has by key the turn where it is at hand with all its steps: it need not be read again.
     """
+    connection.execute(_INDEX)
+    found = [row for key, whole in turns.items() for row in _to_add(connection, key, whole)]
+    # At the end, and all at once: whatever else is written after a word makes FTS5 put all words
+    # since into a piece of their own on the disk.
+    connection.executemany(f"INSERT INTO search (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?)", found)
+
+
+def _to_add(
+    connection: sqlite3.Connection, turn_key: int, whole: Optional[Turn]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a turn that the index lacks; they count as indexed from now on."""
     indexed = connection.execute("SELECT indexed FROM turns WHERE turn_key = ?", (turn_key,))
     if not indexed.fetchone()[0]:
         if whole is None:
-            _add(connection, turn_key, _turn_document(connection, turn_key))
+            yield (turn_key, *_turn_document(connection, turn_key))
         else:
             settled = [s for s in whole.steps if codec.status_of(s) not in UNSETTLED]
-            _add(connection, turn_key, document(whole, settled))
+            yield (turn_key, *document(whole, settled))
         connection.execute("UPDATE turns SET indexed = 1 WHERE turn_key = ?", (turn_key,))
         if whole is not None:
             return
     late = f"turn_key = ? AND late != 0 AND steps.indexed = 0 AND {_SETTLED}"
     for step_key, step in _steps(connection, late, turn_key):
-        _add(connection, -step_key, document(None, [step]))
+        yield (-step_key, *document(None, [step]))
     connection.execute(f"UPDATE steps SET indexed = 1 WHERE {late}", (turn_key,))
 
 
@@ -234,12 +240,6 @@ def _steps(connection: sqlite3.Connection, where: str, turn_key: int) -> list[tu
     ).fetchall()
     decoded = ((key, codec.decode_step(kind, body)) for key, kind, body in rows)
     return [(key, step) for key, step in decoded if step is not None]
-
-
-def _add(connection: sqlite3.Connection, row: int, texts: tuple[str, ...]) -> None:
-    connection.execute(
-        f"INSERT INTO search (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?)", (row, *texts)
-    )
 
 
 def _remove(connection: sqlite3.Connection, row: int, texts: tuple[str, ...]) -> None:

@@ -52,6 +52,12 @@ class Signals:
         finally:
             self._interrupts = False
 
+    def ignore(self) -> None:
+        """From now on none ends us: the exit code is known, and giving it takes a moment."""
+        for number in _FORWARDED:
+            if signal.getsignal(number) == self._came:
+                signal.signal(number, signal.SIG_IGN)
+
     def _came(self, number: int, _frame: Optional[FrameType]) -> None:
         if self._interrupts:
             self._interrupts = False

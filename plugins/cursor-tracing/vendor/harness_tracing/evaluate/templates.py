@@ -119,6 +119,11 @@ def placeholders(template: str) -> tuple[str, ...]:
     return found
 
 
+def is_half_open(template: str) -> bool:
+    """Whether a placeholder is begun that does not end, as in ``{{input.value}``."""
+    return "{{" in _PLACEHOLDER.sub("", template)
+
+
 def fill(
     template: str,
     subject: Subject,

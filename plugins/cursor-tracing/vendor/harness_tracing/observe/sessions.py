@@ -1,4 +1,4 @@
-"""Sessions as lines for the terminal."""
+"""Sessions and projects as lines for the terminal."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import datetime
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Optional
 
-from harness_tracing.observe.columns import Column, Line, joined, table, table_width, words
+from harness_tracing.observe.columns import Column, Line, fitting, joined, table, words
 from harness_tracing.observe.styles import STATUS_STYLES
 from harness_tracing.observe.text import duration, moment, money, plural, telling_length, tokens
 
 if TYPE_CHECKING:
-    from harness_tracing.store import SessionRow
+    from harness_tracing.store import ProjectRow, SessionRow
 
 _ROOM_FOR_ALL_COLUMNS = 100
 _ROOM_FOR_WHOLE_IDS = 140
@@ -20,6 +20,7 @@ _ROOM_FOR_CLOCK = 70
 # The columns of numbers, each with the width from which on there is room for it.
 _NUMBERS = {"time": 100, "turns": 0, "tools": 100, "failed": 108, "tokens": 64, "cost": 0}
 _LEAST_PROMPT = 12
+_LEAST_PROJECT = 12
 # What goes first where even these have no room.
 _SPARED = ("turns", "cost", "project", "started")
 
@@ -31,12 +32,20 @@ def session_lines(rows: Sequence[SessionRow], width: int, zone: Zone = None) -> 
 
     A short id is as much of it as tells the sessions apart.
     """
-    columns = _columns(rows, width, zone)
-    for name in _SPARED:
-        if table_width(columns) <= width:
-            break
-        columns = [each for each in columns if each.name != name]
-    return table(columns, width)
+    return table(fitting(_columns(rows, width, zone), width, _SPARED), width)
+
+
+def project_lines(rows: Sequence[ProjectRow], width: int, zone: Zone = None) -> Iterator[Line]:
+    """One line per project; narrow outputs get fewer columns."""
+    active = [moment(at, zone) if at is not None else "" for at in (r.last_event_ns for r in rows)]
+    columns = [
+        Column("project", [words(row.project, "bold") for row in rows], least=_LEAST_PROJECT),
+        Column("agents", [words(", ".join(row.agents)) for row in rows]),
+        Column("sessions", [[(str(row.sessions), "")] for row in rows], right=True),
+        Column("turns", [[(str(row.turns), "")] for row in rows], right=True),
+        Column("last active", [[(at, "dim")] for at in active]),
+    ]
+    return table(fitting(columns, width, ("agents", "turns", "sessions", "last active")), width)
 
 
 def _columns(rows: Sequence[SessionRow], width: int, zone: Zone) -> list[Column]:

@@ -17,7 +17,14 @@ _NOT_KNOWN = "(not known)"
 _MOST_BARS = 30
 _LEAST_NAME = 8
 _TELLING_NAME = 24  # so much of a name tells models and days apart
-_SPARED = ("time", "tools", "turns", "failed")  # what goes first, so that names are told apart
+_SPARED = (
+    "time",
+    "tools",
+    "turns",
+    "failed",
+    "out",
+    "in",
+)  # what goes first, so that names are told apart
 _ROOM_FOR_ALL_COLUMNS = 120
 
 

@@ -22,12 +22,11 @@ def take_in(connection: sqlite3.Connection, written: Iterable[Written], *, index
     """Digest what writes settled, in their transaction; without `index` the words come later."""
     settled = [each for one in written for each in (*one.final, *one.late)]
     index = index and bool(settled) and search.is_possible(connection)
-    if index:
-        search.create(connection)
-    for turn_key, whole in {each.turn_key: each.whole for each in settled}.items():
+    turns = {each.turn_key: each.whole for each in settled}
+    for turn_key, whole in turns.items():
         sums.write(connection, turn_key, anew=whole is None)
-        if index:
-            search.index_turn(connection, turn_key, whole)
+    if index:
+        search.index_turns(connection, turns)
 
 
 def backlog(connection: sqlite3.Connection) -> int:
@@ -50,9 +49,8 @@ def catch_up(connection: sqlite3.Connection) -> int:
         turn_keys = list(dict.fromkeys(turn_keys))
         for turn_key in turn_keys:
             sums.write(connection, turn_key)
-            if index:
-                search.create(connection)
-                search.index_turn(connection, turn_key)
+        if index and turn_keys:
+            search.index_turns(connection, dict.fromkeys(turn_keys))
     return len(turn_keys)
 
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional
 
-from harness_tracing.improve.hooks.reading import Call, payload, turn_of
+from harness_tracing.improve.hooks.reading import Call, one_line, payload, turn_of
 
 # ---
 
@@ -88,7 +88,7 @@ def missing(calls: list[Call], folder: str) -> Optional[str]:
                 shell = where
     if changed is None or gate in ("passed", "unknown"):
         return None
-    shown = os.path.relpath(changed, folder) if os.path.isabs(changed) else changed
+    shown = one_line(os.path.relpath(changed, folder) if os.path.isabs(changed) else changed)
     if gate == "failed":
         return f"`{_gate_text()}` did not pass after the last change ({shown})"
     return f"{shown} was changed, and `{_gate_text()}` did not run after that"

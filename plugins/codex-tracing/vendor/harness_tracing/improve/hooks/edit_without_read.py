@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from harness_tracing.improve.hooks.reading import blocks, lines_backwards, parsed, payload
+from harness_tracing.improve.hooks.reading import blocks, lines_backwards, one_line, parsed, payload
 
 # ---
 
@@ -34,8 +34,8 @@ def main() -> int:
     if is_known(path, transcript, str(told.get("tool_use_id"))):
         return 0
     sys.stderr.write(
-        f"{named} was not read in this session, or only before its context was compacted. Read it,"
-        " then make the change.\n"
+        f"{one_line(named)} was not read in this session, or only before its context was compacted."
+        " Read it, then make the change.\n"
     )
     return 2
 

@@ -43,6 +43,11 @@ def payload(event: str) -> dict[str, Any]:
     return told if isinstance(told.get("transcript_path"), str) else {}
 
 
+def one_line(name: str) -> str:
+    """A file's name as it may stand in a message: an agent reads it, so it has to stay a name."""
+    return "".join(char if char.isprintable() else "?" for char in name)[:200]
+
+
 def lines_backwards(path: str) -> Iterator[bytes]:
     """The lines of a file, the last one first; TooLongError after MOST_BYTES."""
     with open(path, "rb") as file:

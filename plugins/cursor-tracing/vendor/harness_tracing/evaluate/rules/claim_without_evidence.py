@@ -59,6 +59,7 @@ _NO_CLAIM = re.compile(
 )
 # No sentence claims anything without one of these, in whatever case.
 _TELLING, _OK = ("pass", "succe", "green", "clean"), re.compile(r"\sok\b")
+_LONGEST_SENTENCE = 1_000
 _SENTENCE = re.compile(r"(?<=[.!?:;])\s+|\n+")
 _QUOTED = re.compile(r"^\s*(?:>|\||```)|^ {4,}")
 
@@ -144,6 +145,8 @@ def claim_in(answer: str) -> Optional[str]:
         if in_code or not _tells(plain) or _QUOTED.match(line):
             continue
         for sentence in _SENTENCE.split(line):
+            if len(sentence) > _LONGEST_SENTENCE:
+                continue
             plain_words = _NONE_FAILED.sub("", sentence)
             if _says(plain_words) and not _NO_CLAIM.search(plain_words):
                 return sentence.strip()[:200]

@@ -48,7 +48,7 @@ class IdenticalCallLoop:
             for call in calls
             if call.tool_use_id not in hidden and call.input is not None and call.output is not None
         ]
-        if _has_many(map(_outcome, known)):
+        if _has_many((each.name, each.status, len(each.output or "")) for each in known):
             said = self._loop(seen, calls, {call.tool_use_id for call in known})
             if said is not None:
                 return said

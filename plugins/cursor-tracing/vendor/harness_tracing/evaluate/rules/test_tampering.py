@@ -53,6 +53,7 @@ _HOLLOW = re.compile(
 )
 _COMMENT = re.compile(r"^\s*(?:#(?!\[)|//|/\*|\*)")
 _TABLE = re.compile(r"parametrize|\.each\b|@ParameterizedTest|\brstest\b|subTest")
+_LONGEST_LINE = 2_000  # nobody writes longer ones by hand
 # No line is told of by any of these patterns without one of these, in whatever case.
 _TELLING = (
     *("assert", "expect", "should", "fail", "pytest", "require", "check", "error", "fatal", "test"),
@@ -79,7 +80,7 @@ class _Sum:
             if not sign or line.startswith(("+++", "---")):
                 continue
             text = line[1:]
-            if not _tells(text) or _COMMENT.match(text):
+            if len(text) > _LONGEST_LINE or not _tells(text) or _COMMENT.match(text):
                 continue
             self.off += sign * bool(_OFF.search(text))
             self.tests += sign * bool(_TESTS.match(text))
