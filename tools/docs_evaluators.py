@@ -48,9 +48,9 @@ What they have in common:
 - **Not measurable** is said where the record lacks what the rule needs: a content switch is off,
   a session is recorded from its middle on, nobody knows the project's gate. It counts neither
   way, and the reason is kept.
-- The *gate* is the project's own full check: what `check` in a Makefile, justfile or
-  `package.json` declares, or tox and nox; as the session saw these files, as they lie on disk,
-  or as a session ran it. None is assumed.
+- The *gate* is the project's own full check: what `gates` in `config.yaml` says, else what `check`
+  in a Makefile, justfile or `package.json` declares, or tox and nox; as the session saw them,
+  as they lie on disk, or as a session ran it. None is assumed.
 - A rule is made anew for each session, and gets its turns in order. When it *begins anew* within
   a session is said with each.
 """

@@ -17,6 +17,7 @@ from harness_tracing.evaluate import child
 from tests.cli.conftest import CommandLine, Ran
 from tests.evaluate.judges import GOOD as CORRECT
 from tests.evaluate.judges import Api, Says, openai_body
+from tests.evaluate.made import bash, edit
 from tests.evaluate.tasked import BAD, GOOD, KEY, RIGHT, Place, config, wait_until
 
 NOW_NS = 1_900_000_000_000_000_000
@@ -116,6 +117,18 @@ def test_a_triggered_run_judges_here_and_now_and_tells_what_came_of_it(
     assert newest["scope"] == {"max_spans": 1, "override": True}
     assert newest["run_id"] in run("tasks", "runs", "checks").out
     assert task_of(run)["last_run"] == newest
+
+
+def test_a_rule_goes_by_the_gate_that_config_names(run: CommandLine, place: Place) -> None:
+    (turn,) = place.session("s", (edit("a.py"), bash("tox -e all")))
+    make(run)
+    run("tasks", "trigger-run", "checks", "--wait")
+    assert place.labels()[turn] != "verified"
+
+    place.home.config.write_text("gates:\n  pricing: tox -e all\n", encoding="utf-8")
+    run("tasks", "trigger-run", "checks", "--wait", "--override")
+
+    assert place.labels()[turn] == "verified"
 
 
 def test_times_choose_what_a_run_judges(run: CommandLine, place: Place) -> None:

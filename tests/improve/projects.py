@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from tests.evaluate import made
 
 NOON_NS = 1_767_225_600_000_000_000
 HOUR_NS = 3_600_000_000_000
+NO_GATES: Mapping[str, str] = {}
 MAKEFILE = "check:\n\tpytest -q\n"
 
 
@@ -69,12 +70,12 @@ class Project:
         self.store.write(SessionChange(session, writes))
         return placed
 
-    def suggest(self, **asked: Any) -> Suggestions:
+    def suggest(self, gates: Mapping[str, str] = NO_GATES, **asked: Any) -> Suggestions:
         """What is proposed, with the rules' results brought up to date."""
         wanted = Asked(**asked)
         now_ns = NOON_NS + 100 * HOUR_NS
-        bring_up_to_date(self.store, Catalogue(self.store, {}), wanted, now_ns)
-        outside = Outside(self.user_home, hook_path(), now_ns)
+        bring_up_to_date(self.store, Catalogue(self.store, {}, gates), wanted, now_ns)
+        outside = Outside(self.user_home, hook_path(), now_ns, gates)
         return suggest(self.store, wanted, outside)
 
     def edited(self, name: str = "store/pricing.py") -> Any:

@@ -52,6 +52,12 @@ def test_a_recurring_finding_gets_a_rule_line_and_a_hook(project: Project) -> No
     assert line.proposal_id in hook.why_not
 
 
+def test_the_gate_that_the_user_names_is_the_one_that_is_proposed(project: Project) -> None:
+    project.session("s1", project.careless(), project.careless())
+    line = of(project.suggest(gates={"pricing": "tox -e all"}), "verified_before_done")
+    assert "run `tox -e all`" in line["rules_line"].text
+
+
 def test_costs_and_certainty_are_those_of_the_failing_turns(project: Project) -> None:
     project.session("s1", project.careless(), project.careful(), project.careless())
     line = of(project.suggest(), "verified_before_done")["rules_line"]

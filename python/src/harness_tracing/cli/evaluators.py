@@ -222,7 +222,7 @@ def open_catalogue(
 
     own = own_rules_of(edge.home, config.user_home(edge.environ))
     with edge.store(readonly=readonly) as store:
-        yield store, Catalogue(store, own), own
+        yield store, Catalogue(store, own, edge.settings.gates), own
 
 
 def evaluator_of(catalogue: Catalogue, name: str, version: Optional[int]) -> Evaluator:

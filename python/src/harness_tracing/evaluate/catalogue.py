@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Callable, Optional
 
 from harness_tracing.config import read_config
@@ -48,11 +49,17 @@ def own_rules_of(home: Home, user_home: Optional[Path] = None) -> dict[str, OwnR
 class Catalogue:
     """Evaluators by id or name, and the rules behind them.
 
-    `store` None: nothing was ever stored, so there are only rules.
+    `store` None: nothing was ever stored, so there are only rules. `gates` are the commands that
+    projects have to pass, as the user says: what some rules go by.
     """
 
-    def __init__(self, store: Optional[Store], own: Mapping[str, OwnRule]) -> None:
-        self._store, self._own = store, own
+    def __init__(
+        self,
+        store: Optional[Store],
+        own: Mapping[str, OwnRule],
+        gates: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._store, self._own, self.gates = store, own, gates
 
     def note_own_rules(self, now_ns: int) -> None:
         """Give each file that is new or has changed since a version, so that results can name it.

@@ -65,7 +65,7 @@ def run_rules(
     """
     table, counts = PriceTable.load(), Counts()
     for agent, session_id in sessions:
-        session = recorded(store, agent, session_id, table)
+        session = recorded(store, agent, session_id, table, gates=catalogue.gates)
         if session is None:
             continue
         turns = [each for each in session.turns if each.turn.started_at_ns >= since_ns]
@@ -220,7 +220,8 @@ class Runner:
         self, name: SessionName, only: Optional[Collection[str]] = None
     ) -> Optional[Recorded]:
         try:
-            return recorded(self._store, *name, self._means.judges.table, only)
+            gates = self._means.catalogue.gates
+            return recorded(self._store, *name, self._means.judges.table, only, gates=gates)
         except StoreError as error:
             raise _UnreadableError(str(error)) from error
 

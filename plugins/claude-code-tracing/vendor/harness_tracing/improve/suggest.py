@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Optional
 
 import msgspec
 
-from harness_tracing.activity import GATE_FILES, Gate, declared_gate, gate_of
+from harness_tracing.activity import Gate, declared_gate, gate_of
 from harness_tracing.improve.draft import Material, drafted
 from harness_tracing.improve.findings import Asked, Judged, Recurrence, collected, recurrences
 from harness_tracing.improve.ladder import LADDER, RULES_FILES
 from harness_tracing.improve.proposal import Proposal, from_json, to_json
 from harness_tracing.improve.replay import Recorded
 from harness_tracing.model import Turn
+from harness_tracing.observe.gates import gate_files
 from harness_tracing.store import Store
 
 MOST_REPLAYED = 200
 """So many turns at most, the newest, are replayed for a hook."""
-_FILE_CAP_BYTES = 1 << 20
 
 Reword = Callable[[Proposal, Recurrence], Proposal]
 
 
 @dataclass(frozen=True)
 class Outside:
-    """What is asked of the world: the user's home folder, the PATH for hooks, the time."""
+    """What is asked of the world: the user's home folder, the PATH for hooks, the time.
+
+    `gates` are the commands that projects have to pass, where the user says so.
+    """
 
     user_home: Path
     path: str
     now_ns: int
+    gates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,9 @@ def _material(
     steps = LADDER.get(finding.name, ())
     turns = _turns(store, finding) if steps else {}
     latest = next(iter(turns.values()), [])
+    configured = outside.gates.get(finding.judged[-1].project)
     return Material(
-        gate=gate_in(Path(finding.folder), latest) if steps else None,
+        gate=gate_in(Path(finding.folder), latest, configured) if steps else None,
         sessions=_to_replay(finding, turns) if len(steps) > 1 else (),
         failing=_failing(finding, turns),
         about=about,
@@ -169,15 +173,10 @@ def _material(
     )
 
 
-def gate_in(folder: Path, turns: Sequence[Turn]) -> Optional[Gate]:
-    """The project's gate: as its files declare it now, else as a session saw or ran it."""
-    files = {}
-    for name in GATE_FILES:
-        with suppress(OSError, UnicodeDecodeError):
-            path = folder / name
-            if path.is_file() and path.stat().st_size <= _FILE_CAP_BYTES:
-                files[name] = path.read_text(encoding="utf-8")
-    return declared_gate(files, "on disk") or gate_of(turns)
+def gate_in(folder: Path, turns: Sequence[Turn], configured: Optional[str]) -> Optional[Gate]:
+    """The project's gate: the user's word, else its files now, else as a session saw or ran it."""
+    declared = None if configured else declared_gate(gate_files(str(folder)), "on disk")
+    return declared or gate_of(turns, configured=configured)
 
 
 def _turns(store: Store, finding: Recurrence) -> dict[str, list[Turn]]:

@@ -80,7 +80,7 @@ def suggest(
     reword = _reworder(edge, judge, max_cost) if judge else None
     own = own_rules_of(edge.home, outside.user_home)
     with _store(edge) as store:
-        bring_up_to_date(store, Catalogue(store, own), asked, outside.now_ns)
+        bring_up_to_date(store, Catalogue(store, own, outside.gates), asked, outside.now_ns)
         abouts = {name: rule.about.what for name, rule in own.items() if rule.about is not None}
         found = suggesting.suggest(store, asked, outside, abouts=abouts, reword=reword)
     if as_json:
@@ -276,7 +276,7 @@ def _outside(edge: Edge) -> Outside:
     from harness_tracing.improve.suggest import Outside
 
     home = edge.environ.get("HOME") or edge.environ.get("USERPROFILE") or str(Path.home())
-    return Outside(Path(home), script_path(edge.environ), edge.now_ns())
+    return Outside(Path(home), script_path(edge.environ), edge.now_ns(), edge.settings.gates)
 
 
 def _proposal(store: Store, named: str) -> Proposal:
@@ -356,7 +356,9 @@ def _judge_again(edge: Edge, store: Store, chosen: list[Proposal]) -> None:
     from harness_tracing.improve.findings import Asked
     from harness_tracing.improve.judging import bring_up_to_date
 
-    catalogue = Catalogue(store, own_rules_of(edge.home, _outside(edge).user_home))
+    outside = _outside(edge)
+    own = own_rules_of(edge.home, outside.user_home)
+    catalogue = Catalogue(store, own, outside.gates)
     for agent in sorted({each.agent for each in chosen}):
         bring_up_to_date(store, catalogue, Asked(agent=agent), edge.now_ns())
 

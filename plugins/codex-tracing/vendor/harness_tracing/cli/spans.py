@@ -116,7 +116,8 @@ def export(
     ids: dict[str, Any] = {name: asked[name] for name in _IDS}
     selection = Selection(project=project, filter=wanted, **ids, **times)
     found = _found(edge, selection, cast("Shape", shape or "turns"), source, to_stdout)
-    _deliver(edge, selection, found, to_stdout, output_dir)
+    if found is not None:
+        _deliver(edge, selection, found, to_stdout, output_dir)
 
 
 def _times(
@@ -156,7 +157,8 @@ def _times(
 
 def _found(
     edge: Edge, selection: Selection, shape: Shape, source: Optional[str], to_stdout: bool
-) -> Exported:
+) -> Optional[Exported]:
+    """The spans; None when the answer was given already."""
     if source is not None:
         with server(edge, source) as phoenix:
             from harness_tracing.observe.remote import export as remote
@@ -172,12 +174,13 @@ def _found(
             raise StoreError(f"nothing has been traced yet, so there are no spans of {kind} {name}")
         try:
             return exported(store, selection, shape)
-        except NoSessionError:
-            # Agents name threads that never become sessions of their own. Who asks for the spans
-            # of such a one gets a list all the same, beside the error.
-            if to_stdout:
-                print_json([])
-            raise
+        except NoSessionError as error:
+            if not to_stdout:
+                raise
+            # Agents name threads that never become sessions of their own; those have no spans.
+            talk(str(error))
+            print_json([])
+            return None
 
 
 def _deliver(

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Optional
 
 from harness_tracing import __version__
-from harness_tracing.activity import GATE_FILES, Gate, gate_of
+from harness_tracing.activity import Gate, gate_of
 from harness_tracing.evaluate.templates import Subject
 from harness_tracing.model import IMPORTED, Session, Turn, span_id, trace_id
 from harness_tracing.observe.filter import Filter
+from harness_tracing.observe.gates import gate_files
 from harness_tracing.observe.verdicts import Verdicts, by_span
 from harness_tracing.prices import PriceTable
 from harness_tracing.spans import Shape, Span, spans, to_json
 from harness_tracing.store import Annotation, Store
 
-_LARGEST_FILE_BYTES = 1_000_000
 _SHARED = ("session.id", "harness.agent", "user.id")
 
 
@@ -69,13 +67,15 @@ class RecordedTurn:
 class Recorded:
     """A session with its final turns in order, and what was said of it so far.
 
-    `is_open`: its last turn is not final yet.
+    `is_open`: its last turn is not final yet; `gates` are what the user says that projects have to
+    pass.
     """
 
     session: Session
     turns: tuple[RecordedTurn, ...]
     annotations: tuple[Annotation, ...]
     is_open: bool = False
+    gates: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def said(self) -> dict[tuple[str, str, str], Annotation]:
@@ -84,8 +84,12 @@ class Recorded:
 
     @cached_property
     def gate(self) -> Optional[Gate]:
-        """The project's gate: as seen in the session, else as it lies in the session's folder."""
-        return gate_of([each.turn for each in self.turns], on_disk=gate_files(self.session.cwd))
+        """The project's gate: the user's word, else as the session or its folder shows it."""
+        return gate_of(
+            [each.turn for each in self.turns],
+            configured=self.gates.get(self.session.project),
+            on_disk=gate_files(self.session.cwd),
+        )
 
     def subject(self, shape: Shape) -> Subject:
         """The session as a whole."""
@@ -100,10 +104,12 @@ def recorded(
     session_id: str,
     table: PriceTable,
     only: Optional[Collection[str]] = None,
+    *,
+    gates: Mapping[str, str],
 ) -> Optional[Recorded]:
     """The session of that id as it is stored now; None when it is not (any more).
 
-    `only` are the ids of turns that are enough; rules need all of them.
+    `only` are the ids of turns that are enough; rules need all of them. `gates`: see `Recorded`.
     """
     row = store.session(session_id, agent)
     if row is None or row.session_id != session_id:
@@ -116,7 +122,7 @@ def recorded(
         found = (store.turn_row(agent, session_id, turn_id) for turn_id in only)
         rows = [each for each in found if each is not None]
     turns = tuple(RecordedTurn(each.turn, row.session, said, table) for each in rows if each.final)
-    return Recorded(row.session, turns, annotations, row.open)
+    return Recorded(row.session, turns, annotations, row.open, gates)
 
 
 def is_sampled(identity: str, rate: float) -> bool:
@@ -126,16 +132,3 @@ def is_sampled(identity: str, rate: float) -> bool:
     """
     digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:7], "big") < rate * 2**56
-
-
-def gate_files(folder: Optional[str]) -> dict[str, str]:
-    """The files in a session's folder that may declare its gate, as far as they are there."""
-    found: dict[str, str] = {}
-    if not folder:
-        return found
-    for name in GATE_FILES:
-        path = Path(folder) / name
-        with suppress(OSError):
-            if path.is_file() and path.stat().st_size <= _LARGEST_FILE_BYTES:
-                found[name] = path.read_text(encoding="utf-8", errors="replace")
-    return found

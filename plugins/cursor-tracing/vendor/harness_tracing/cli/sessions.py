@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from harness_tracing.store import SessionRow, Store, TurnRow
 
 _ROWS = 50
-_LARGEST_GATE_FILE = 1_000_000
 _FILTERS = {
     "agent": "agent",
     "project": "project",
@@ -192,6 +191,7 @@ def summary(
     package.json (and its like), as the session saw it or as it lies in the session's folder.
     --gate names another one.
     """
+    from harness_tracing.observe.gates import gate_files
     from harness_tracing.observe.summary import summary_of
     from harness_tracing.prices import PriceTable
 
@@ -221,23 +221,6 @@ def summary(
         found = findings.page(findings.by_span(said), turns)
         parts = [*session_header(row, rows, View()), *summary_page(facts, findings=found)]
         print_tree(edge, parts, pager=not no_pager)
-
-
-def gate_files(folder: Optional[str]) -> dict[str, str]:
-    """The files in a session's folder that may declare its gate, when the folder is still there."""
-    from pathlib import Path
-
-    from harness_tracing.activity import GATE_FILES
-
-    found: dict[str, str] = {}
-    for name in GATE_FILES if folder else ():
-        path = Path(str(folder)) / name
-        try:
-            if path.is_file() and path.stat().st_size <= _LARGEST_GATE_FILE:
-                found[name] = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-    return found
 
 
 def _turns(store: Store, row: SessionRow, number: Optional[int]) -> list[TurnRow]:

@@ -394,7 +394,8 @@ def _catalogue(edge: Edge, store: Store) -> Catalogue:
     from harness_tracing import config
     from harness_tracing.evaluate.catalogue import Catalogue, own_rules_of
 
-    return Catalogue(store, own_rules_of(edge.home, config.user_home(edge.environ)))
+    own = own_rules_of(edge.home, config.user_home(edge.environ))
+    return Catalogue(store, own, edge.settings.gates)
 
 
 def _task(store: Store, name: str) -> Task:

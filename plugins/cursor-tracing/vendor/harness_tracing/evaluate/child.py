@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Optional
 
-from harness_tracing.config import user_home
+from harness_tracing.config import load, user_home
 from harness_tracing.errors import NoStoreError, TracerError
 from harness_tracing.evaluate.catalogue import Catalogue, own_rules_of
 from harness_tracing.evaluate.judges import judges_of
@@ -61,7 +61,8 @@ def means_of(home: Home, env: Mapping[str, str], store: Store, log: logging.Logg
     except TracerError as error:
         # Tasks that use one of them wait, and say so; the others do not need them.
         log.error("your own evaluators: %s", error)
-    return Means(store, Catalogue(store, own), judges_of(home, env), time.time_ns)
+    gates = load(env, home=home.root).gates
+    return Means(store, Catalogue(store, own, gates), judges_of(home, env), time.time_ns)
 
 
 def is_due(home: Home, env: Mapping[str, str]) -> bool:

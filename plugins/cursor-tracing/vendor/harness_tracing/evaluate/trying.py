@@ -42,7 +42,7 @@ def try_out(
     DefinitionError as judging does.
     """
     left = max_cost_usd
-    for session, asked in _by_session(store, targets, judges):
+    for session, asked in _by_session(store, targets, judges, catalogue.gates):
         found = {} if session is None else _pieces_at(session, evaluator, asked, shape)
         stopped: Optional[str] = None
         if session is None:
@@ -72,7 +72,7 @@ def questions(
 
     What its template does not fit is left out.
     """
-    for session, asked in _by_session(store, targets, judges):
+    for session, asked in _by_session(store, targets, judges, {}):
         if session is not None:
             found = _pieces_at(session, evaluator, asked, shape)
             for _, each in filled(session, list(found.values()), shape):
@@ -81,13 +81,13 @@ def questions(
 
 
 def _by_session(
-    store: Store, targets: Iterable[Target], judges: Judges
+    store: Store, targets: Iterable[Target], judges: Judges, gates: Mapping[str, str]
 ) -> Iterator[tuple[Optional[Recorded], list[Target]]]:
     sessions: dict[tuple[str, str], list[Target]] = {}
     for target in targets:
         sessions.setdefault((target.agent, target.session_id), []).append(target)
     for (agent, session_id), asked in sessions.items():
-        yield recorded(store, agent, session_id, judges.table), asked
+        yield recorded(store, agent, session_id, judges.table, gates=gates), asked
 
 
 def _pieces_at(
