@@ -22,7 +22,7 @@ SCHEMA_MAJOR = 1
 SCHEMA_MINOR = 3
 APPLICATION_ID = 0x41485431  # "AHT1": tells our file from any other SQLite database
 BUSY_TIMEOUT_MS = 30_000
-"""SQLite lets those who wait try by turns of chance: on a loaded machine the last one waits long."""
+"""Who waits for others tries by chance: on a loaded machine the last one waits long."""
 NETWORK_BUSY_TIMEOUT_MS = 60_000
 """Without a write-ahead log every commit locks readers out and takes several round trips."""
 SCHEMA_FILE = Path(__file__).with_name("schema.sql")
