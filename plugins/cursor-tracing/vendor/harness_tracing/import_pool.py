@@ -111,9 +111,9 @@ class _Process:
 def _processes(home: Home, env: Mapping[str, str], count: int) -> list[_Process]:
     from multiprocessing import get_context
 
-    # A fork has everything imported. It is safe where nobody else runs in this process; what is
-    # open here (no store is) stays its parent's.
-    forks = sys.platform == "linux" and threading.active_count() == 1
+    # A fork has everything imported. It is safe where nobody else runs in this process, of which
+    # `threading` does not know all; what is open here (no store is) stays its parent's.
+    forks = sys.platform == "linux" and len([*Path("/proc/self/task").glob("*")]) == 1
     context = get_context("fork" if forks else "spawn")
     writing = context.Lock()
     found: list[_Process] = []

@@ -55,13 +55,14 @@ def names_in(env: Mapping[str, str]) -> list[str]:
 def means_of(home: Home, env: Mapping[str, str], store: Store, log: logging.Logger) -> Means:
     """What tasks of this home are worked on with; files of own rules get their versions."""
     own: dict[str, OwnRule] = {}
+    gates: Mapping[str, str] = {}
     try:
+        gates = load(env, home=home.root).gates
         own = own_rules_of(home, user_home(env))
         Catalogue(store, own).note_own_rules(time.time_ns())
     except TracerError as error:
         # Tasks that use one of them wait, and say so; the others do not need them.
         log.error("your own evaluators: %s", error)
-    gates = load(env, home=home.root).gates
     return Means(store, Catalogue(store, own, gates), judges_of(home, env), time.time_ns)
 
 
