@@ -42,11 +42,7 @@ def main() -> int:
     print(measured)
     if not quick:
         report.write(measured)
-    goals = report.goals(timings, walls, worker, rate, started)
-    missed = [goal.what for goal in goals if not goal.met]
-    for what in missed:
-        _say(f"goal missed: {what}")
-    return 1 if missed else 0
+    return report.verdict(report.goals(timings, walls, worker, rate, started))
 
 
 def _say(text: str) -> None:

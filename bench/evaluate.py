@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Callable
 
 from bench import machine
-from bench.report import Goal, table, write
+from bench.report import Goal, table, verdict, write
 from bench.stats import median
 from harness_tracing.activity import Gate, activities_of, commands_of
 from harness_tracing.evaluate.rules import RULES, Rule, judged
@@ -315,10 +315,7 @@ def main() -> int:
     print(measured)
     if not quick:
         write(measured, begin=BEGIN)
-    missed = [goal.what for goal in goals(found) if not goal.met]
-    for what in missed:
-        print(f"bench: goal missed: {what}", file=sys.stderr)
-    return 1 if missed else 0
+    return verdict(goals(found))
 
 
 if __name__ == "__main__":

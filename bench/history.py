@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from bench import corpus, machine, tokens
-from bench.report import PAGE, Goal, table, write
+from bench.report import PAGE, Goal, table, verdict, write
 from bench.stats import median, paired_ratio
 from checkout import HARNESS, ROOT
 
@@ -260,10 +260,7 @@ def main() -> int:
     print(page)
     if not arguments.quick:
         write(page, PAGE, BEGIN)
-    missed = [goal.what for goal in goals(measured) if not goal.met]
-    for what in missed:
-        say(f"goal missed: {what}")
-    return 1 if missed else 0
+    return verdict(goals(measured))
 
 
 if __name__ == "__main__":

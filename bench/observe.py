@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import machine
-from bench.report import Goal, table, write
+from bench.report import Goal, table, verdict, write
 from bench.stats import median, milliseconds, p95
 from harness_tracing.model import Message, ModelCall, Session, Step, ToolCall, Turn, Usage
 from harness_tracing.prices import PriceTable, price_all
@@ -262,10 +262,7 @@ def main() -> int:
     print(measured)
     if not quick:
         write(measured, begin=BEGIN)
-    missed = [goal.what for goal in goals(found) if not goal.met]
-    for what in missed:
-        print(f"bench: goal missed: {what}", file=sys.stderr)
-    return 1 if missed else 0
+    return verdict(goals(found))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,6 +221,14 @@ def write(measured: str, page: Path = PAGE, begin: str = BEGIN) -> None:
     before, rest = whole.split(begin, 1)
     _, after = rest.split(END, 1)
     page.write_text(f"{before}{begin}\n\n{measured}\n\n{END}{after}", encoding="utf-8")
+
+
+def verdict(goals: Sequence[Goal]) -> int:
+    """Say which goals were missed; the exit code, 1 when one was."""
+    missed = [goal.what for goal in goals if not goal.met]
+    for what in missed:
+        print(f"bench: goal missed: {what}", file=sys.stderr)
+    return 1 if missed else 0
 
 
 def _spread(values: Sequence[float]) -> list[str]:

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from harness_tracing.model import Session, Turn, trace_id
-from harness_tracing.store.database import explained, open_database, snapshot, transaction
+from harness_tracing.store.database import (
+    explained,
+    has,
+    has_table,
+    open_database,
+    snapshot,
+    transaction,
+)
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -124,8 +131,6 @@ __all__ = [
     "enqueue",
 ]
 
-# An older version's store, opened to be read, has fewer.
-_TABLE = "sqlite_master WHERE type = 'table' AND name = '{}'"
 _MUCH_CACHE_KB, _MUCH_LOG_PAGES = 16_000, 2048
 _HOLDERS = {
     "Account": "outbox",
@@ -271,24 +276,20 @@ class Store:
         with explained(self.path):
             # The first condition is that of an index.
             open_rows = "outbox WHERE state IN ('waiting', 'sent', 'dead') AND state != 'dead'"
-            return self._has(open_rows)
+            return has(self._connection, open_rows)
 
     def has_unjudged(self) -> bool:
         """Whether a task has something left to judge."""
         with explained(self.path):
             rows = ("task_items WHERE state = 'waiting'", "task_runs WHERE status = 'running'")
-            return self._has(_TABLE.format("task_items")) and any(map(self._has, rows))
+            known = has_table(self._connection, "task_items")
+            return known and any(has(self._connection, each) for each in rows)
 
     def has_unpushed(self) -> bool:
         """Whether an annotation may have to go where its span went."""
         with explained(self.path):
-            return self._has(_TABLE.format("pushes")) and self._has(
-                "annotations WHERE unpushed = 1"
-            )
-
-    def _has(self, rows: str) -> bool:
-        found = self._connection.execute(f"SELECT EXISTS (SELECT 1 FROM {rows})")
-        return bool(found.fetchone()[0])
+            known = has_table(self._connection, "pushes")
+            return known and has(self._connection, "annotations WHERE unpushed = 1")
 
     @property
     def evaluations(self) -> Evaluations:
@@ -390,7 +391,8 @@ class Store:
     def open_sessions(self) -> list[Session]:
         """Sessions that have a turn which is not final."""
         with explained(self.path):
-            if not self._has("turns WHERE final = 0"):  # as a rule, and nothing need be loaded
+            # There are none as a rule, and then nothing need be loaded.
+            if not has(self._connection, "turns WHERE final = 0"):
                 return []
             return _read.open_sessions(self._connection)
 

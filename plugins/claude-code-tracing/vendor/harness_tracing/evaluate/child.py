@@ -25,6 +25,7 @@ from harness_tracing.evaluate.task_work import Means
 from harness_tracing.locks import FileLock
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
+from harness_tracing.store.task_queue import names_in
 
 _NICE = 5
 _TRIES, _PAUSE_S = 5, 0.05
@@ -45,11 +46,6 @@ def alone(home: Home) -> Iterator[bool]:
         yield lock.holds()
     finally:
         lock.release()
-
-
-def names_in(env: Mapping[str, str]) -> list[str]:
-    """The variables that have a value: keys that a task may wait for are among them."""
-    return [name for name, value in env.items() if value.strip()]
 
 
 def means_of(home: Home, env: Mapping[str, str], store: Store, log: logging.Logger) -> Means:

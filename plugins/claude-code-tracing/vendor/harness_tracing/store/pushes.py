@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from harness_tracing.destinations import Target
-from harness_tracing.store.database import explained, snapshot, transaction
+from harness_tracing.store.database import explained, has, has_table, snapshot, transaction
 from harness_tracing.store.outbox import LONGEST_HOLD_NS, Account
 from harness_tracing.store.outbox_rows import target_of
 from harness_tracing.store.verdicts import Annotation, annotation_of
@@ -93,8 +93,7 @@ class Pushes:
     def any_open(self) -> bool:
         """Whether any annotation may have to be pushed anywhere. Costs nothing."""
         with explained(self._path):
-            sql = "SELECT 1 FROM annotations WHERE unpushed = 1 LIMIT 1"
-            return self._is_known() and self._connection.execute(sql).fetchone() is not None
+            return self._is_known() and has(self._connection, "annotations WHERE unpushed = 1")
 
     def due(self, account: Account, now_ns: int, *, anyway: bool = False) -> list[Due]:
         """What may be pushed to a backend now; `anyway`: also what failed a moment ago.
@@ -286,8 +285,7 @@ class Pushes:
 
     def _is_known(self) -> bool:
         """Whether the store has what this is about: a reader may meet one that is older."""
-        there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'pushes'"
-        return self._connection.execute(there).fetchone() is not None
+        return has_table(self._connection, "pushes")
 
     def _wanted(
         self,

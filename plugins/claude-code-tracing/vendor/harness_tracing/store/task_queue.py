@@ -8,13 +8,13 @@ needs no lease: who finds a row finds it unsettled.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from harness_tracing.store import codec, verdicts
-from harness_tracing.store.database import explained, snapshot, transaction
+from harness_tracing.store.database import explained, has_table, snapshot, transaction
 from harness_tracing.store.verdicts import Annotation
 
 SHORTEST_BACKOFF_NS = 60 * 10**9
@@ -292,10 +292,14 @@ def backoff_ns(attempts: int) -> int:
     return min(SHORTEST_BACKOFF_NS << doublings, LONGEST_BACKOFF_NS)
 
 
+def names_in(env: Mapping[str, str]) -> list[str]:
+    """The variables that have a value: keys that a task may wait for are among them."""
+    return [name for name, value in env.items() if value.strip()]
+
+
 def has_tables(connection: sqlite3.Connection) -> bool:
     """Whether the store has what this version brought; one that is only read may lack it."""
-    there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'task_items'"
-    return connection.execute(there).fetchone() is not None
+    return has_table(connection, "task_items")
 
 
 def _again_ns(item: TaskItem, now_ns: int) -> int:

@@ -356,11 +356,12 @@ def wait_(edge: Edge, name: str, timeout_s: float) -> None:
 def _is_at_work(edge: Edge, store: Store) -> bool:
     """Whether somebody judges at this moment, or could."""
     from harness_tracing.evaluate import child
+    from harness_tracing.store.task_queue import names_in
 
     with child.alone(edge.home) as is_ours:
         if not is_ours:
             return True
-    return store.evaluations.queue.is_due(edge.now_ns(), child.names_in(edge.environ))
+    return store.evaluations.queue.is_due(edge.now_ns(), names_in(edge.environ))
 
 
 @tasks.command()

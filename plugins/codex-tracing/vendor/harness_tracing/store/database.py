@@ -263,6 +263,17 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
+def has(connection: sqlite3.Connection, rows: str) -> bool:
+    """Whether there is any row of `rows`: a table, and a condition on it."""
+    found = connection.execute(f"SELECT EXISTS (SELECT 1 FROM {rows})")
+    return bool(found.fetchone()[0])
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether the store has that table: one that is only read may be of an older version."""
+    return has(connection, f"sqlite_master WHERE type = 'table' AND name = '{name}'")
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn what SQLite and the system say about the file into a StoreError that says what to do."""

@@ -11,6 +11,7 @@ import msgspec
 
 from harness_tracing.errors import StoreError
 from harness_tracing.store import codec
+from harness_tracing.store.database import has_table
 
 AnnotatorKind = Literal["HUMAN", "CODE", "LLM"]
 WHOLE_SESSION = ""
@@ -115,7 +116,7 @@ def write(
 
 def read(connection: sqlite3.Connection, agent: str, session_id: str) -> list[Annotation]:
     """All annotations of a session, the first written first; none in a store that has no table."""
-    if not _has_table(connection):
+    if not has_table(connection, "annotations"):
         return []
     cursor = connection.execute(
         f"SELECT {', '.join(_COLUMNS)} FROM annotations JOIN sessions USING (session_key)"
@@ -135,7 +136,7 @@ def between(
     agent: Optional[str],
 ) -> Iterator[tuple[Annotation, TurnFacts]]:
     """Annotations of turns that began in that time, in the order of those; see `Store`."""
-    if not _has_table(connection):
+    if not has_table(connection, "annotations"):
         return
     conditions: dict[str, Any] = {
         "project = ?": project,
@@ -196,11 +197,6 @@ def _find_session(connection: sqlite3.Connection, agent: str, session_id: str) -
         (codec.whole_text(session_id), agent),
     ).fetchone()
     return None if found is None else int(found[0])
-
-
-def _has_table(connection: sqlite3.Connection) -> bool:
-    there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'annotations'"
-    return connection.execute(there).fetchone() is not None
 
 
 def annotation_of(row: Sequence[Any]) -> Annotation:

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from harness_tracing.store import codec
 from harness_tracing.store.choice import TurnChoice
+from harness_tracing.store.database import has_table
 from harness_tracing.store.usage import Days
 
 RATE_GROUPS = ("day", "project", "agent", "evaluator")
@@ -80,7 +81,7 @@ def rows(
     """A row per group, in order of their names; days are those of the judged turns."""
     if not by or not set(by) <= set(RATE_GROUPS):
         raise ValueError(f"no groups: {', '.join(by)}")
-    if not _is_there(connection):
+    if not has_table(connection, "annotations"):
         return []
     condition, parameters = where.condition()
     connection.create_function("local_day", 1, Days(zone), deterministic=True)
@@ -98,7 +99,7 @@ def of_sessions(
     connection: sqlite3.Connection, sessions: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], tuple[VerdictCounts, int]]:
     """Verdicts of these sessions (agent, id), and how often people said something of each."""
-    if not _is_there(connection):
+    if not has_table(connection, "annotations"):
         return {}
     wanted = {(agent, session_id): (VerdictCounts(), 0) for agent, session_id in sessions}
     ids = codec.encode_names(tuple({session_id for _, session_id in wanted}))
@@ -119,8 +120,3 @@ def of_sessions(
 def _row(names: Sequence[str], values: Sequence[Any]) -> RateRow:
     *counts, sessions, cost_usd = values
     return RateRow(tuple(names), VerdictCounts(*counts), sessions, cost_usd)
-
-
-def _is_there(connection: sqlite3.Connection) -> bool:
-    there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'annotations'"
-    return connection.execute(there).fetchone() is not None

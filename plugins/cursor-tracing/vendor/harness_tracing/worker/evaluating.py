@@ -18,6 +18,7 @@ from harness_tracing.errors import NoStoreError
 from harness_tracing.locks import FileLock
 from harness_tracing.paths import Home
 from harness_tracing.store import Store
+from harness_tracing.store.task_queue import names_in
 from harness_tracing.worker.process import start_detached
 from harness_tracing.worker.settings import without_projects
 
@@ -53,13 +54,9 @@ def is_due(home: Home, store: Store, env: Mapping[str, str]) -> bool:
     """Whether a child of this process would have something to judge."""
     queue, now_ns = store.evaluations.queue, time.time_ns()
     # Mostly nothing is: then no project's settings have to be read for what they add.
-    return queue.is_due(now_ns, _names(env)) and queue.is_due(
-        now_ns, _names(without_projects(home, env))
+    return queue.is_due(now_ns, names_in(env)) and queue.is_due(
+        now_ns, names_in(without_projects(home, env))
     )
-
-
-def _names(env: Mapping[str, str]) -> list[str]:
-    return [name for name, value in env.items() if value.strip()]
 
 
 def _is_free(lock: FileLock) -> bool:
