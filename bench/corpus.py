@@ -99,8 +99,9 @@ def write(home: Path, megabytes: float, seed: int = 7) -> Corpus:
             day = (DAYS_APART * copies[template.name] + len(template.name)) % DAYS
             copies[template.name] += 1
             render = _Copy(copy, day, words, chance)
-            for path, text in render.files(template, chance.randint(1, turns)):
-                written += _put(home / path, text, render.day)
+            count = chance.randint(1, turns)
+            for path, text in render.files(template, count):
+                written += _put(home / path, text, day + count)
                 files += 1
             if written >= megabytes * 1e6:
                 break
@@ -114,6 +115,7 @@ def _recorded() -> list[Path]:
 
 
 def _put(path: Path, text: str, day: int) -> int:
+    """Write a file that was last changed at that day's end, after all that it tells of."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = text.encode()
     path.write_bytes(content)
@@ -272,7 +274,7 @@ class _Copy:
     """One copy of a recording: its ids, its days, its texts."""
 
     def __init__(self, copy: int, day: int, words: _Words, chance: random.Random) -> None:
-        self.day = day
+        self._day = day
         self._copy, self._words, self._chance = copy, words, chance
         self._project = f"order-pricing-{copy % PROJECTS}"
 
@@ -291,7 +293,7 @@ class _Copy:
         own: frozenset[str],
         spans: dict[str, tuple[int, int]],
     ) -> str:
-        days = (FIRST_DAY - RECORDED_ON).days + self.day + turn
+        days = (FIRST_DAY - RECORDED_ON).days + self._day + turn
         fixed = {
             "id": f"{self._copy}x{turn}x",
             "project": self._project,

@@ -71,7 +71,7 @@ class Follower:
     def _document(self, file: WantedFile) -> list[Item]:
         if file.key in self._once:
             return []
-        status = Path(file.path).stat()
+        status = os.stat(file.path)
         stamp = (status.st_mtime_ns, status.st_size)
         if self._stats.get(file.key) == stamp or status.st_size > DOCUMENT_CAP_BYTES:
             return []
@@ -82,13 +82,13 @@ class Follower:
         return [Document(file.key, text)]
 
     def _lines(self, file: WantedFile, reader: Reader) -> list[Item]:
-        status = Path(file.path).stat()
+        status = os.stat(file.path)
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if self._stats.get(file.key) == stamp:
             return []
         position = self.positions.setdefault(file.key, Position(file.path))
         self.latest_ns = max(self.latest_ns, status.st_mtime_ns)
-        with Path(file.path).open("rb") as stream:
+        with open(file.path, "rb") as stream:
             if position.offset and not _is_continued(position, stream):
                 reader.restarted(file.key)
                 position.offset = 0
@@ -124,7 +124,7 @@ class Follower:
         """A line longer than a chunk: read on to its end, once that is written."""
         if len(content) < self.chunk_bytes:
             return []
-        with Path(position.path).open("rb") as stream:
+        with open(position.path, "rb") as stream:
             stream.seek(position.offset)
             raw = stream.readline()
         if not raw.endswith(b"\n"):

@@ -23,7 +23,7 @@ from harness_tracing.agents.history import folder_name
 from harness_tracing.config import Settings
 from harness_tracing.decoding import decoder_of
 from harness_tracing.errors import TracerError
-from harness_tracing.follow import CHUNK_BYTES, Follower
+from harness_tracing.follow import Follower
 from harness_tracing.log import agent_log
 from harness_tracing.model import IMPORTED, Message, Turn
 from harness_tracing.paths import Home
@@ -32,13 +32,15 @@ from harness_tracing.redact import Policy, redact_message, redact_session, redac
 from harness_tracing.store import Prepared, SessionChange, SessionRow, Store, TurnWrite
 from harness_tracing.worker.presence import Presence, Session
 from harness_tracing.worker.pricing import Pricing, total
-from harness_tracing.worker.session import UNKNOWN_AGENT_NS, Saved
+from harness_tracing.worker.saved import UNKNOWN_AGENT_NS, Saved
 from harness_tracing.worker.settings import settings_elsewhere
 
 MAY_RUN = "the last turn may still run: it has no end, and its file is not a day old"
 # How far apart what is read in one go is said to have been seen: readers settle what has been quiet
 # for seconds, and hold open for many minutes what may still come.
 ROUND_NS = 5 * 10**9
+# What of a file is in memory at once, beside the turns that are not over.
+CHUNK_BYTES = 256 << 10
 # How many bytes of bodies wait for one transaction: commits are few, and memory stays flat.
 MOST_WAITING_BYTES = 2 << 20
 
@@ -339,16 +341,16 @@ class _Work:
             if all(isinstance(item, Line) and item.file == "main" for item in items):
                 # Nothing of the turns that are over waits in another file.
                 reader.tick(self._now_ns, True)
-            self._keep(reader.changes())
+            self._keep(reader.changes(with_open=False))
             self._now_ns += ROUND_NS
             reader.time_is(self._now_ns)
         if clock_ns - self._follower.latest_ns < UNKNOWN_AGENT_NS:
             reader.tick(self._now_ns, True)
-            self._keep(reader.changes())
+            self._keep(reader.changes(with_open=False))
             if reader.open_since_ns() is not None:
                 return "busy", self._turns, MAY_RUN
         reader.close(self._now_ns, "imported")
-        self._keep(reader.changes(), last=True)
+        self._keep(reader.changes(with_open=False), last=True)
         nothing: Outcome = "empty" if self._row is None else "unchanged"
         return ("imported" if self._turns else nothing), self._turns, ""
 
@@ -365,7 +367,7 @@ class _Work:
                 pid=known.pid if known is not None else None,
                 pid_started_at_ns=known.pid_started_at_ns if known is not None else None,
             )
-        writes = tuple(self._write(change) for change in changes.turns if change.final)
+        writes = tuple(map(self._write, changes.turns))
         stored = bool(writes or self._turns or self._row is not None)
         if self._session is not None and (writes or (last and stored)):
             state = self._saved() if last else None

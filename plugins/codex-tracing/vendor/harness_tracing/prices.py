@@ -139,10 +139,12 @@ class PriceTable:
         return None
 
 
+_RATES = frozenset(field.name for field in fields(Rates))
+
+
 def rates(row: Mapping[str, Any], input_tokens: int) -> Rates:
     """The prices of a row for a call with that many input tokens, caches included."""
-    known = {field.name for field in fields(Rates)}
-    prices = {name: value for name, value in row.items() if name in known}
+    prices = {name: value for name, value in row.items() if name in _RATES}
     tiers = sorted((int(above), tier) for above, tier in row.get("above", {}).items())
     for above, tier in tiers:
         if input_tokens > above:
@@ -246,7 +248,7 @@ def price(call: ModelCall, table: PriceTable) -> Priced:
 
     One whose tokens are not all known is neither priced nor unpriced: a Gap tells of it.
     """
-    how = call.parameters if isinstance(call.parameters, Mapping) else {}
+    how = call.parameters if isinstance(call.parameters, (dict, Mapping)) else {}
     cost = table.cost(
         call.model,
         call.usage,

@@ -33,6 +33,7 @@ SESSION_KEYS = (
     "conversationId",
     "thread_id",
 )
+_IN_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 # A writer needs milliseconds; a file that is not whole after this long never will be.
 NEVER_WHOLE_NS = 10 * 10**9
 QUARANTINE_DAYS = 14
@@ -109,13 +110,13 @@ def parse(content: bytes) -> Any:
 
     Raises ValueError when it is no JSON.
     """
-    import json
-
     import msgspec
 
     try:
         return msgspec.json.decode(content)
     except msgspec.DecodeError:
+        import json
+
         text = content.decode("utf-8", "replace")
         return _without_surrogates(json.loads(text))
 
@@ -166,8 +167,7 @@ def session_of(payload: Mapping[str, Any]) -> Optional[str]:
 
 def is_session_id(text: str) -> bool:
     """Whether a session id is safe as a folder's name; capture.sh decides likewise."""
-    allowed = all(c.isascii() and (c.isalnum() or c in "._-") for c in text)
-    return 0 < len(text) <= 128 and allowed and not text.startswith((".", "_"))
+    return 0 < len(text) <= 128 and not text.strip(_IN_IDS) and text[0] not in "._"
 
 
 def move(file: SpoolFile, folder: Path) -> bool:

@@ -147,6 +147,11 @@ class News:
             steps.add(step)
         self.session_touched = True
 
+    def take_touched(self) -> dict[str, set[str]]:
+        """What was marked since the last call."""
+        touched, self.touched = self.touched, {}
+        return touched
+
     def mark(self, turn: Optional[_Draft], at_ns: Optional[int]) -> None:
         """Something happened: evidence that the turn was at work at `at_ns`."""
         self._clock.active_ns = self._clock.now_ns

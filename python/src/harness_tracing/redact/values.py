@@ -186,7 +186,7 @@ class Cleaner:
     def _request(self, request: ToolRequest) -> ToolRequest:
         arguments = request.arguments
         shown = self.policy.tool_details
-        if isinstance(arguments, Mapping) and isinstance(arguments.get("prompt"), str):
+        if isinstance(arguments, (dict, Mapping)) and isinstance(arguments.get("prompt"), str):
             shown = shown and self.policy.prompts
         clean = self.json(arguments, shown, "tool input")
         return request if clean is arguments else replace(request, arguments=clean)
@@ -270,9 +270,10 @@ class Cleaner:
         given = value.get("name", value.get("key"))
         clean: dict[str, Json] = {}
         same = isinstance(value, dict)
+        harmless = self._harmless
         for key, item in value.items():
             name = given if key == "value" and isinstance(given, str) else str(key)
-            new_key = self.scanned(str(key)) or ""
+            new_key = key if key in harmless else self.scanned(str(key)) or ""
             while new_key in clean:
                 new_key += "'"
             self._most_chars += _MOST_PER_CHAR * len(new_key)

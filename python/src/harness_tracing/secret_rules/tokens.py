@@ -203,7 +203,8 @@ _Match = Callable[[str, int], Optional[Secret]]
 # One letter that starts several: looked for at once, which is as fast as looking for one.
 _LETTER_A = re.compile(
     r"A(?:(?P<aws>(?:KIA|SIA|BIA|CCA)[A-Z2-7]{16}(?![A-Za-z0-9]))|(?P<google>Iza[A-Za-z0-9_-]{30,})"
-    r"|(?P<atlassian>T[AC]TT3[A-Za-z0-9_=-]{40,})|(?P<artifactory>KCp[A-Za-z0-9]{40,}))"
+    r"|(?P<atlassian>T[AC]TT3[A-Za-z0-9_=-]{40,})|(?P<artifactory>KCp[A-Za-z0-9]{40,})"
+    r"|(?P<telegram>(?<=:A)A[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])))"
 )
 _LETTER_A_KINDS = {
     "aws": "aws-key",
@@ -211,9 +212,10 @@ _LETTER_A_KINDS = {
     "atlassian": "atlassian-token",
     "artifactory": "artifactory-key",
 }
+# One rare letter is found many times as fast as the word it stands in.
+_LETTER_J = re.compile(r"J(?<=eyJ)(?=[A-Za-z0-9_-]{8})")
 _JWT = re.compile(r"(?<![_-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?")
 _DATABRICKS = re.compile(r"dapi[a-f0-9]{32}(?:-\d)?(?![A-Za-z0-9])")
-_TELEGRAM = re.compile(r":AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])")
 _BEARER = re.compile(r"[Bb]earer[ \t]{1,4}(?P<secret>[A-Za-z0-9._~+/=-]{16,})")
 _KEY_BEGIN = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
@@ -306,13 +308,21 @@ def _simple(regex: re.Pattern[str], kind: str, rank: int = 1) -> _Match:
     return match
 
 
-def _telegram(text: str, at: int) -> Optional[Secret]:
-    found = _TELEGRAM.match(text, at)
-    digits = text[max(0, at - 12) : at]
-    number = digits[len(digits.rstrip("0123456789")) :]
-    if found is None or len(number) < 8:
+_jwt = _simple(_JWT, "jwt")
+
+
+def _letter_a(text: str, found: re.Match[str]) -> Optional[Secret]:
+    at = found.start()
+    kind = found.lastgroup or ""
+    if kind == "telegram":
+        digits = text[max(0, at - 13) : at - 1]
+        number = digits[len(digits.rstrip("0123456789")) :]
+        if len(number) < 8:
+            return None
+        return Secret(at - 1 - len(number), found.end(), "telegram-token", 1)
+    if not starts_word(text, at):
         return None
-    return Secret(at - len(number), found.end(), "telegram-token", 1)
+    return Secret(at, found.end(), _LETTER_A_KINDS[kind], 1)
 
 
 def _one_before(match: _Match) -> _Match:
@@ -327,6 +337,8 @@ def _bearer(text: str, at: int) -> Optional[Secret]:
     return Secret(found.start("secret"), found.end(), "authorization", 4)
 
 
+# Without one of the options there is no need to look for the commands that take them.
+_OPTION = re.compile(r"-(?<=[ \t]-)(?:[pu]|-user|-proxy-user)")
 _COMMANDS = {
     "curl ": re.compile(
         r"curl\b[^\n]{0,200}?[ \t](?:-u|--user|--proxy-user)[ =]?[\"']?"
@@ -339,11 +351,11 @@ _COMMANDS = {
     "login ": re.compile(
         r"login (?:[^\n]{0,200}[ \t])?-p[ \t]+[\"']?(?P<secret>(?![$-])[^\s\"'$]{4,300})"
     ),
-    "machine ": re.compile(
-        r"machine[ \t]+\S{1,200}\s{1,40}login\s{1,40}\S{1,200}\s{1,40}"
-        r"(?:account\s{1,40}\S{1,200}\s{1,40})?password\s{1,40}(?P<secret>\S{1,300})"
-    ),
 }
+_NETRC = re.compile(
+    r"machine[ \t]+\S{1,200}\s{1,40}login\s{1,40}\S{1,200}\s{1,40}"
+    r"(?:account\s{1,40}\S{1,200}\s{1,40})?password\s{1,40}(?P<secret>\S{1,300})"
+)
 
 
 def _command(regex: re.Pattern[str]) -> _Match:
@@ -356,26 +368,40 @@ def _command(regex: re.Pattern[str]) -> _Match:
     return match
 
 
-_NEEDLES: tuple[tuple[str, _Match], ...] = (
+_Needles = tuple[tuple[str, _Match], ...]
+_NEEDLES: _Needles = (
     ("-----BEGIN", _private_key),
     ("://", _url),
-    (":\\/\\/", _url),
-    ("eyJ", _simple(_JWT, "jwt")),
     ("dapi", _simple(_DATABRICKS, "databricks-token")),
-    (":AA", _telegram),
     ("earer ", _one_before(_bearer)),
-    *((needle, _command(regex)) for needle, regex in _COMMANDS.items()),
+    ("machine ", _command(_NETRC)),
 )
+_ESCAPED_NEEDLES: _Needles = ((":\\/\\/", _url),)
+_COMMAND_NEEDLES: _Needles = tuple((needle, _command(regex)) for needle, regex in _COMMANDS.items())
 
 
 def find_tokens(text: str) -> Iterator[Secret]:
     """Every secret in `text` that shows by its own shape; finds may overlap, in no order."""
     yield from _prefixed(text)
-    for letter_a in _LETTER_A.finditer(text):
-        if starts_word(text, letter_a.start()):
-            kind = _LETTER_A_KINDS[letter_a.lastgroup or ""]
-            yield Secret(letter_a.start(), letter_a.end(), kind, 1)
-    for needle, match in _NEEDLES:
+    for letter in _LETTER_A.finditer(text):
+        found = _letter_a(text, letter)
+        if found is not None:
+            yield found
+    done = 0
+    for letter in _LETTER_J.finditer(text):
+        found = _jwt(text, letter.start() - 2) if letter.start() >= done else None
+        if found is not None:
+            done = found.end
+            yield found
+    yield from _at_needles(text, _NEEDLES)
+    if "\\" in text:
+        yield from _at_needles(text, _ESCAPED_NEEDLES)
+    if _OPTION.search(text) is not None:
+        yield from _at_needles(text, _COMMAND_NEEDLES)
+
+
+def _at_needles(text: str, needles: _Needles) -> Iterator[Secret]:
+    for needle, match in needles:
         at = text.find(needle)
         while at >= 0:
             found = match(text, at)

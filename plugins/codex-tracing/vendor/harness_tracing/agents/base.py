@@ -163,8 +163,8 @@ class Reader(Protocol):
     def close(self, at_ns: int, why: str) -> None:
         """The session is over (`why`: ended, died, imported): close every open turn."""
 
-    def changes(self) -> Changes:
-        """What changed since the last call."""
+    def changes(self, with_open: bool = True) -> Changes:
+        """What changed since the last call; `with_open` off: what of open turns did waits."""
 
     def wanted_files(self) -> Iterable[WantedFile]:
         """The agent's files this session's truth lies in, as known by now."""

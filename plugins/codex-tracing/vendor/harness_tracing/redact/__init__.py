@@ -129,7 +129,7 @@ def _model_call(call: ModelCall, cleaner: Cleaner) -> ModelCall:
 
 def _tool_call(tool: ToolCall, cleaner: Cleaner, asks_model: bool) -> ToolCall:
     policy = cleaner.policy
-    if isinstance(tool.input, Mapping) and isinstance(tool.input.get("prompt"), str):
+    if isinstance(tool.input, (dict, Mapping)) and isinstance(tool.input.get("prompt"), str):
         asks_model = True
     details = policy.tool_details and (policy.prompts or not asks_model)
     content = policy.tool_content and (policy.prompts or not asks_model)

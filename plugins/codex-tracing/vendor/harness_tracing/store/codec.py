@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from dataclasses import Field, field, fields, is_dataclass, make_dataclass
 from functools import cache
@@ -23,6 +22,7 @@ from harness_tracing.model import (
     Usage,
     step_id,
 )
+from harness_tracing.store.deflate import DeflateError, compress, decompress
 
 COMPRESS_ABOVE_BYTES = 1024
 PROMPT_START_CHARACTERS = 500
@@ -220,15 +220,7 @@ def encode(value: Union[Session, Turn, Step]) -> bytes:
         body = msgspec.json.encode(value)
     except (UnicodeEncodeError, RecursionError):
         body = msgspec.json.encode(_writable(value, 0))
-    return _compressed(body) if len(body) > COMPRESS_ABOVE_BYTES else body
-
-
-def _compressed(body: bytes) -> bytes:
-    # Most bodies have a few kB: setting up a large window and table costs more than it saves.
-    size = len(body)
-    window, memory = (11, 5) if size <= 2048 else (13, 6) if size <= 8192 else (14, 6)
-    compressor = zlib.compressobj(1, zlib.DEFLATED, window, memory)
-    return compressor.compress(body) + compressor.flush()
+    return compress(body) if len(body) > COMPRESS_ABOVE_BYTES else body
 
 
 def _writable(value: Any, depth: int) -> Any:
@@ -283,8 +275,8 @@ def decode_names(text: Optional[str]) -> tuple[str, ...]:
 
 def _decoded(body: bytes, value_type: Any) -> Any:
     try:
-        return decoder_of(value_type).decode(body if body[:1] == b"{" else zlib.decompress(body))
-    except (msgspec.MsgspecError, zlib.error) as error:
+        return decoder_of(value_type).decode(body if body[:1] == b"{" else decompress(body))
+    except (msgspec.MsgspecError, DeflateError) as error:
         raise StoreError(
             f"a stored {value_type.__name__} cannot be read ({error}); "
             "if a newer version wrote it, use that version: `harness bootstrap` installs it"

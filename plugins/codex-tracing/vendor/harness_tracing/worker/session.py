@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Callable, Optional
 
 import msgspec
@@ -20,7 +20,7 @@ from harness_tracing import agents, spool
 from harness_tracing.agents.base import Agent, Changes, HookEvent, Item, Reader, TurnChange
 from harness_tracing.config import Settings
 from harness_tracing.decoding import decoder_of
-from harness_tracing.follow import Follower, Position
+from harness_tracing.follow import Follower
 from harness_tracing.model import Gap, Message, Repository
 from harness_tracing.model import Session as StoredSession
 from harness_tracing.redact import Policy, redact_message, redact_session, redact_turn
@@ -32,10 +32,8 @@ from harness_tracing.worker.delivery import rehearse
 from harness_tracing.worker.presence import Session
 from harness_tracing.worker.pricing import Pricing, total
 from harness_tracing.worker.processes import is_running, started_at, was_running
+from harness_tracing.worker.saved import UNKNOWN_AGENT_NS, Saved
 from harness_tracing.worker.settings import targets
-
-# Agents whose process is not known are taken for dead after a day without a sign of life.
-UNKNOWN_AGENT_NS = 86_400 * 10**9
 
 Clock = Callable[[], int]
 
@@ -64,21 +62,6 @@ class SteadyClock:
         elapsed_ns, self._looked_ns = steady_ns - self._looked_ns, steady_ns
         self._now_ns = max(self._now_ns + elapsed_ns, self._wall())
         return self._now_ns
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What the store keeps for the next worker: the reader's state and how far files were read.
-
-    `taken` are the events this state holds, as name and time: they are removed from the spool
-    afterwards, and whoever finds one there again must not take it in twice. `now_ns` is the
-    worker's clock, which a clock set back does not put back.
-    """
-
-    reader: bytes
-    positions: dict[str, Position]
-    taken: tuple[tuple[str, int], ...] = ()
-    now_ns: int = 0
 
 
 class SessionWork:

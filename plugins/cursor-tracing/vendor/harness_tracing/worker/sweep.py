@@ -154,7 +154,7 @@ def _newest_ns(folder: Path) -> int:
 
 def _is_dead(session: StoredSession, store: Store) -> bool:
     from harness_tracing.worker.processes import is_running
-    from harness_tracing.worker.session import UNKNOWN_AGENT_NS
+    from harness_tracing.worker.saved import UNKNOWN_AGENT_NS
 
     if session.pid is not None:
         return not is_running(session.pid, session.pid_started_at_ns)

@@ -7,7 +7,8 @@ events and tells it the time. Fields were learned on Claude Code 2.1.330; see RE
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from functools import lru_cache
+from pathlib import PurePath
 from typing import Callable, Optional
 
 import msgspec
@@ -256,18 +257,19 @@ class ClaudeReader:
 
     # -- changes out
 
-    def changes(self) -> Changes:
-        """What changed since the last call."""
+    def changes(self, with_open: bool = True) -> Changes:
+        """What changed since the last call; `with_open` off: what of open turns did waits."""
         r = self._r
+        touched = r.take_touched() if with_open else {}
         changed = [
             TurnChange(assemble.turn_of(r, r.state.turns[turn_id], steps, final=False), False)
-            for turn_id, steps in r.touched.items()
+            for turn_id, steps in touched.items()
             if turn_id in r.state.turns and not r.state.turns[turn_id].closed
         ]
         session = assemble.session_of(r) if r.session_touched else None
         changes = Changes(session, tuple(r.finished) + tuple(changed))
-        r.told = (r.told | r.touched.keys()) & r.state.turns.keys()
-        r.touched, r.finished, r.session_touched = {}, [], False
+        r.told = (r.told | touched.keys()) & r.state.turns.keys()
+        r.finished, r.session_touched = [], False
         return changes
 
     def wanted_files(self) -> Iterable[WantedFile]:
@@ -276,14 +278,14 @@ class ClaudeReader:
         if state.transcript is None:
             return
         yield WantedFile("main", state.transcript)
-        folder = Path(state.transcript).with_suffix("") / "subagents"
-        yield WantedFile("agents", str(folder), "folder")
+        folder = _subagents(state.transcript)
+        yield WantedFile("agents", folder, "folder")
         for agent_id in list(state.agent_links):
             meta = f"agent-{agent_id}.meta.json"
-            yield WantedFile("meta:" + agent_id, str(folder / meta), "document")
+            yield WantedFile("meta:" + agent_id, str(PurePath(folder, meta)), "document")
         for agent_id in self._readable_agents():
             lines = f"agent-{agent_id}.jsonl"
-            yield WantedFile("agent:" + agent_id, str(folder / lines))
+            yield WantedFile("agent:" + agent_id, str(PurePath(folder, lines)))
         for turn in state.turns.values():
             for tool in turn.tools.values():
                 if tool.output_file is not None and tool.full_output is None:
@@ -325,6 +327,12 @@ class ClaudeReader:
         for thread in self._r.state.threads.values():
             thread.messages = [clean(message) for message in thread.messages]
         return msgspec.json.encode(self._r.state)
+
+
+@lru_cache(maxsize=16)  # asked in every round of every session
+def _subagents(transcript: str) -> str:
+    """The folder beside a transcript that has its sub-agents' files."""
+    return str(PurePath(transcript).with_suffix("") / "subagents")
 
 
 def _may_have_started_more(turn: TurnDraft) -> bool:

@@ -73,7 +73,7 @@ def blocks(content: Any) -> Sequence[Mapping[str, Any]]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     if isinstance(content, list):
-        return [block for block in content if isinstance(block, Mapping)]
+        return [block for block in content if isinstance(block, dict)]
     return []
 
 
@@ -98,7 +98,7 @@ def _block_text(block: Mapping[str, Any]) -> Optional[str]:
 
 def without_pictures(value: Any) -> Any:
     """A structured tool result without base64 data: a picture's bytes are no use in a trace."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {
             str(key): f"[{len(item) * 3 // 4} bytes]"
             if key in ("base64", "data") and isinstance(item, str) and len(item) > 40

@@ -37,6 +37,11 @@ class Reading:
         turn.active_ns = max(turn.active_ns, self.state.now_ns)
         self.touched[turn.turn_id] = None
 
+    def take_touched(self) -> list[str]:
+        """The turns there is news of since the last call."""
+        touched, self.touched = list(self.touched), {}
+        return touched
+
     # -- which turn an event belongs to
 
     def place(self, own: Optional[str], at_ns: int, *, begins: bool) -> Optional[TurnDraft]:

@@ -192,11 +192,11 @@ class CursorReader:
 
     # -- changes out
 
-    def changes(self) -> Changes:
-        """What changed since the last call."""
+    def changes(self, with_open: bool = True) -> Changes:
+        """What changed since the last call; `with_open` off: what of open turns did waits."""
         r = self._r
         changed = []
-        for turn_id in list(r.touched):
+        for turn_id in r.take_touched() if with_open else ():
             turn = r.state.turns.get(turn_id)
             if turn is not None and r.is_shown(turn):
                 self._number(turn)
@@ -205,7 +205,7 @@ class CursorReader:
         if r.session_touched or changed:
             session = assemble.session_of(r.state)
         told = Changes(session, tuple(r.finished) + tuple(changed))
-        r.touched, r.finished, r.session_touched = {}, [], False
+        r.finished, r.session_touched = [], False
         return told
 
     def _news(self, turn: TurnDraft) -> TurnChange:

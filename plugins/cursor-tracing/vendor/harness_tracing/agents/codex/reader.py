@@ -211,17 +211,18 @@ class CodexReader:
 
     # -- changes out
 
-    def changes(self) -> Changes:
-        """What changed since the last call."""
+    def changes(self, with_open: bool = True) -> Changes:
+        """What changed since the last call; `with_open` off: what of open turns did waits."""
         r = self._r
+        touched = r.take_touched() if with_open else {}
         changed = [
             TurnChange(assemble.turn_of(r, r.state.turns[turn_id], steps, final=False), False)
-            for turn_id, steps in r.touched.items()
+            for turn_id, steps in touched.items()
             if turn_id in r.state.turns and not r.state.turns[turn_id].closed
         ]
         session = assemble.session_of(r) if r.session_touched else None
         changes = Changes(session, tuple(r.finished) + tuple(changed))
-        r.touched, r.finished, r.session_touched = {}, [], False
+        r.finished, r.session_touched = [], False
         return changes
 
     def wanted_files(self) -> Iterable[WantedFile]:
