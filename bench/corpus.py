@@ -2,9 +2,10 @@
 
 Every recording with files is there once a round under new ids and on another day; the long ones
 and the plain tool cycle come oftener, over several turns. What recordings keep as a mere length
-(the client's own texts) is filled up to it, and short outputs of tools become texts of the sizes
-that such outputs have, cut from this repository's own code and pages. The recorded model answered
-within milliseconds: everything takes sixty times as long here.
+(the client's own texts, as its system prompt) is filled up to it, alike in all copies, and short
+outputs of tools become texts of the sizes that such outputs have, cut from this repository's own
+code and pages. The recorded model answered within milliseconds: everything takes sixty times as
+long here.
 """
 
 from __future__ import annotations
@@ -322,7 +323,8 @@ class _Copy:
     def _words_for(self, slot: _Slot, spans: dict[str, tuple[int, int]]) -> str:
         words = self._words
         if slot.kind == "text":
-            first = self._line()
+            # One of the client's own, such as its system prompt: the same from session to session.
+            first = int(slot.text) % (len(words.starts) - 100)
             return words.text(first, words.lines(first, int(slot.text)))
         median = FILE_MEDIAN if slot.kind == "file" else OUTPUT_MEDIAN
         span = spans.get(slot.text)

@@ -407,6 +407,20 @@ def test_secrets_stay_when_a_user_wants_them() -> None:
     assert redact_turn(turn, Policy(secrets=False)) == turn
 
 
+def test_a_system_prompt_met_again_is_judged_by_the_policy_of_its_own_turn() -> None:
+    call = ModelCall("c", "m", 1, 2, Usage(10, 5), input_messages=(Message("system", GITHUB),))
+    for _ in range(2):
+        clean = redact_step(call, Policy())
+        assert isinstance(clean, ModelCall)
+        assert GITHUB not in str(clean.input_messages)
+        assert clean.redactions == 1
+    assert redact_step(call, Policy(secrets=False)) == call
+    hidden = redact_step(call, Policy(prompts=False))
+    assert isinstance(hidden, ModelCall)
+    assert "hidden" in str(hidden.input_messages)
+    assert hidden.redactions == 0
+
+
 def test_a_users_own_pattern_counts_also_without_the_rules(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

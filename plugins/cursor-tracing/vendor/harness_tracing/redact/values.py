@@ -90,6 +90,10 @@ _SHORT_MOST = 8192
 _harmless: set[str] = set()
 
 
+# A client's system prompt is long, and the same in every turn of many sessions.
+_scanned_before = lru_cache(maxsize=16)(redact_text)
+
+
 class Seen:
     """What came of texts and JSON values that were met: the same comes again and again.
 
@@ -146,6 +150,12 @@ class Cleaner:
         self.count += known[1]
         return known[0]
 
+    def _recall(self, text: str) -> None:
+        """Know the text from other turns, if this process has seen it in one."""
+        if text not in self._seen.texts and self._scans:
+            known = _scanned_before(text, self._patterns, self.policy.secrets)
+            self._seen.texts[text] = known
+
     def _remember(self, text: str) -> None:
         if self._harmless is _harmless and len(text) <= _SHORT_CHARS:
             if len(_harmless) >= _SHORT_MOST:
@@ -171,6 +181,8 @@ class Cleaner:
             content = self.text(message.content, shown, "response")
         else:
             shown = policy.prompts and (policy.tool_details or not of_agent)
+            if message.role == "system" and message.content and shown:
+                self._recall(message.content)
             content = self.user_text(message.content, shown)
         thinking = self.text(message.thinking, policy.prompts, "thinking")
         requests = same_or_new(message.tool_requests, map(self._request, message.tool_requests))
