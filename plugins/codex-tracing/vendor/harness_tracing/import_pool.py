@@ -18,7 +18,7 @@ from harness_tracing.store import Store
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-BATCH_BYTES = 4 << 20
+BATCH_BYTES = 12 << 20
 
 
 def import_all(
