@@ -1,6 +1,6 @@
 """Bodies made smaller and back: zlib's format, whoever writes or reads it.
 
-Where there is a wheel of ISA-L it takes a third of the time; Python's own does the same elsewhere.
+Where there is a wheel of ISA-L it takes a fraction of the time; Python's own does it elsewhere.
 """
 
 from __future__ import annotations
