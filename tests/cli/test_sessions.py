@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -70,6 +71,14 @@ def test_options_narrow_the_list(traced: CommandLine, options: list[str], ids: l
     _recent(traced, agent="another")
     listed = traced("sessions", "list", "--json", *options).json
     assert [session["session_id"] for session in listed] == ids
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system takes its zone from elsewhere")
+def test_a_day_without_a_zone_is_one_of_the_users(traced: CommandLine) -> None:
+    began = "2025-12-02T23:03:12+09:00"  # 14:03:12Z
+    for since, listed in (("2025-12-02T23:03", 1), ("2025-12-03T00:30", 0), (began, 1)):
+        found = traced.process("sessions", "list", "--json", "--since", since, TZ="Asia/Tokyo")
+        assert len(json.loads(found.out)) == listed, since
 
 
 def test_a_list_that_nothing_matches_says_so(traced: CommandLine) -> None:

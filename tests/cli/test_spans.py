@@ -83,6 +83,16 @@ def test_without_stdout_a_file_is_written_and_named(
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_two_exports_in_one_second_are_two_files(
+    traced: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.time_ns", lambda: 1_764_684_192_000_000_000)
+    paths = [Path(traced("spans", "export", "order-pricing", "--all").out.strip()) for _ in "abc"]
+    assert len({*paths}) == 3
+    assert all(json.loads(path.read_text(encoding="utf-8")) for path in paths)
+
+
 def test_an_output_folder_of_ones_own(traced: CommandLine, tmp_path: Path) -> None:
     folder = tmp_path / "some" / "where"
     ran = traced("spans", "export", "--session-id", "4763", "--output-dir", str(folder))

@@ -70,6 +70,17 @@ def test_a_chart_is_drawn_by_day_unless_told_otherwise(traced: CommandLine) -> N
     assert traced("stats", "--plot", str(traced.folder / "out.pdf")).code == 2
 
 
+def test_a_chart_with_a_broken_matplotlib_says_what_is_broken(traced: CommandLine) -> None:
+    broken = traced.folder / "broken" / "matplotlib"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('numpy is of another time')\n")
+    picture = str(traced.folder / "out.svg")
+    done = traced.process("stats", "--plot", picture, PYTHONPATH=str(broken.parent))
+    assert done.code == 1
+    assert "numpy is of another time" in done.err
+    assert "Traceback" not in done.err
+
+
 def test_a_chart_without_matplotlib_says_how_to_get_it(traced: CommandLine) -> None:
     """An empty folder before site-packages stands for a Python that has none."""
     hidden = traced.folder / "hidden"

@@ -104,6 +104,13 @@ def test_calls_agents_and_turns_add_up_to_what_the_session_used(tmp_path: Path) 
     assert sum(costs) == pytest.approx(whole["cost_usd"])
 
 
+def test_a_compaction_that_came_late_is_in_the_tokens_of_its_turn(tmp_path: Path) -> None:
+    for row, turns in stored(tmp_path, "claude-code/tui_compact_clear"):
+        found = of_summary(summary_of([each.turn for each in turns], TABLE))
+        used = sum(turn["input_tokens"] or 0 for turn in found["turns"])
+        assert used == of_session(row)["input_tokens"]
+
+
 def test_time_is_counted_once_however_much_ran_at_once(tmp_path: Path) -> None:
     time = summary_json(tmp_path, "claude-code/parallel_tools")["summary"]["time"]
     parts = sum(time[name] for name in ("models_ms", "tools_ms", "person_ms", "other_ms"))

@@ -24,13 +24,13 @@ def age_ns(_ctx: click.Context, _parameter: click.Parameter, value: str) -> int:
 def since_ns(
     _ctx: click.Context, _parameter: click.Parameter, value: Optional[str]
 ) -> Optional[int]:
-    """Unix ns of ``2d`` ago, ``2025-12-31`` or ``2025-12-31T14:03Z`` (UTC without a zone)."""
+    """Unix ns of ``2d`` ago, ``2025-12-31`` or ``2025-12-31T14:03Z``; else in the user's zone."""
     if value is None:
         return None
     from harness_tracing.observe.values import instant_ns
 
     length = _length_ns(value)
-    at_ns = instant_ns(value) if length is None else time.time_ns() - length
+    at_ns = instant_ns(value, local=True) if length is None else time.time_ns() - length
     if at_ns is None:
         raise click.BadParameter(f"{value!r} is no age (2d) and no date (2025-12-31).")
     return at_ns

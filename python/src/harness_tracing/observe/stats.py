@@ -178,8 +178,11 @@ def plot(rows: Sequence[UsageRow], by: Sequence[str], path: Path) -> None:
 
     Raises TracerError where the picture cannot be written. Needs matplotlib (extra `plot`).
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise TracerError(f"matplotlib is there and cannot be loaded: {error}") from error
 
     shown = list(rows[-_MOST_BARS:]) if "day" in by else _largest(rows, by)
     names = [" · ".join(map(_named, row.names)) for row in shown]

@@ -74,17 +74,22 @@ def number(text: str) -> Union[int, float, None]:
     return int(text) if text.strip().lstrip("+-").isdigit() else float(text)
 
 
-def instant_ns(text: str) -> Optional[int]:
-    """An ISO 8601 date or time in Unix ns, UTC where it names no zone; None if it is none."""
+def instant_ns(text: str, local: bool = False) -> Optional[int]:
+    """An ISO 8601 date or time in Unix ns; None if it is none.
+
+    Where it names no zone it is in UTC, or, if `local`, in the user's zone.
+    """
     match = _INSTANT.fullmatch(text.strip())
     if not match:
         return None
     day, time, fraction, zone = match.groups()
+    if zone is None and local:
+        zone = ""
     zone = "+00:00" if zone in (None, "Z") else zone
-    zone = zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    zone = zone if ":" in zone or not zone else f"{zone[:3]}:{zone[3:]}"
     try:
-        instant = datetime.datetime.fromisoformat(f"{day}T{time or '00:00'}{zone}")
-    except ValueError:
+        instant = datetime.datetime.fromisoformat(f"{day}T{time or '00:00'}{zone}").astimezone()
+    except (ValueError, OverflowError):
         return None
     whole = (instant - _EPOCH) // datetime.timedelta(seconds=1)
     return whole * 1_000_000_000 + int((fraction or "").ljust(9, "0") or 0)

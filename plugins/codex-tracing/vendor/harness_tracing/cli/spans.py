@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, cast
 
@@ -198,19 +199,36 @@ def _deliver(
         print_json(found.spans)
         return
     path = output_dir / "spans.json" if output_dir else default_file(selection, edge.now_ns())
-    _write(path, found.spans)
+    path = _write(path, found.spans, alone=output_dir is None)
     talk(f"Exported spans: {len(found.spans)}")
     click.echo(path)
 
 
-def _write(path: Path, found: list[dict[str, object]]) -> None:
-    """Write for the user's eyes only: spans hold prompts and what tools returned."""
+def _write(path: Path, found: list[dict[str, object]], alone: bool) -> Path:
+    """Write for the user's eyes only: spans hold prompts and what tools returned.
+
+    `alone`: into a folder of its own; another export may have begun in the same second.
+    """
     from harness_tracing.observe.text import json_text
 
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = _made(path.parent, alone) / path.name
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(json_text(found) + "\n")
     except OSError as error:
         raise click.ClickException(f"cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def _made(folder: Path, alone: bool) -> Path:
+    made = folder
+    for number in count(2):
+        try:
+            made.mkdir(mode=0o700, parents=True, exist_ok=not alone)
+            break
+        except FileExistsError:
+            if not alone:
+                raise
+            made = folder.with_name(f"{folder.name}_{number}")
+    return made

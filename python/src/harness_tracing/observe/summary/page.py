@@ -42,6 +42,7 @@ def summary_page(
 
     `findings` are what evaluators say of the session, as it is to be printed.
     """
+    yield from _part("Turns that did not complete", _cut_off(summary))
     yield from _verdict(summary)
     yield from findings
     yield from _part("Tool calls", _tools(summary, zone))
@@ -59,6 +60,19 @@ def _part(title: str, lines: Sequence[RenderableType]) -> Iterator[RenderableTyp
         yield Text()
         yield Text(title, "bold")
         yield from lines
+
+
+def _cut_off(summary: Summary) -> list[RenderableType]:
+    return [
+        sentence(
+            Text(f"  turn {each.number}"),
+            Text(each.turn.status, STATUS_STYLES[each.turn.status]),
+            words(": ".join(filter(None, (error.type, error.message))) if error else "", QUIET),
+        )
+        for each in summary.turns
+        if each.turn.status in ("failed", "interrupted")
+        for error in [each.turn.error]
+    ]
 
 
 def _verdict(summary: Summary) -> Iterator[RenderableType]:

@@ -40,6 +40,7 @@ def is_copy(r: Reading, value: Value, at_ns: Optional[int]) -> bool:
 
 def on_copy(r: Reading, key: str, value: Value) -> None:
     """A copied line counts as an earlier message; its call only towards the cost-state."""
+    r.state.copied = True
     if r.state.own_replies:
         return
     thread = r.thread(key)

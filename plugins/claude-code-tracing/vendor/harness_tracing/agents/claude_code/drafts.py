@@ -284,6 +284,7 @@ class State:
     end_reason: Optional[str] = None
     end_seen_ns: Optional[int] = None
     forked_ns: Optional[int] = None
+    copied: bool = False
     own_replies: bool = False
     origin_cost_unknown: bool = False
     summaries: bool = False

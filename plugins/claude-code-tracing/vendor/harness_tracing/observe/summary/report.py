@@ -14,7 +14,7 @@ import msgspec
 from harness_tracing.activity import Verification
 from harness_tracing.activity.tools import exit_code
 from harness_tracing.observe.summary.facts import Changed, Checked, Summary, ToolLine, Wait
-from harness_tracing.observe.summary.spending import Spent, ToolSpent
+from harness_tracing.observe.summary.spending import Spent, ToolSpent, usage_of
 from harness_tracing.spans.json_form import iso_time
 
 Report = dict[str, Any]
@@ -31,8 +31,8 @@ def of_summary(summary: Summary) -> Report:
                 "number": turn.number,
                 "prompt": turn.turn.prompt,
                 "status": turn.turn.status,
-                **msgspec.to_builtins(turn.turn.usage),
-                "total_tokens": turn.turn.usage.total_tokens,
+                **msgspec.to_builtins(usage_of(turn.turn)),
+                "total_tokens": usage_of(turn.turn).total_tokens,
                 "verification": _verification(turn.verification, summary),
             }
             for turn in summary.turns

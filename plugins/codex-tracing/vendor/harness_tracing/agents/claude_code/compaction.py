@@ -181,7 +181,8 @@ def reconcile(r: Reading) -> None:
 
     With several of them the sum goes to the last, which says how many it stands for. A fork's
     cost-state goes on from the other session's, whose calls are not all known here: then the
-    cost stays unknown. What is left over without a compaction stays unattributed. The call
+    cost stays unknown, and nothing is left over that would be its own. What is left over
+    elsewhere without a compaction stays unattributed. The call
     becomes part of its turn, or, when that is closed already, a late step of it.
     """
     state = r.state
@@ -198,7 +199,7 @@ def reconcile(r: Reading) -> None:
             state.unpaid = {}
             state.seen[model] = state.seen.get(model, Usage()) + usage
             _pay(r, _call(moment_id, owing, usage, number), owing)
-    state.unattributed = rest
+    state.unattributed = {} if state.copied else rest
 
 
 def _beyond(reported: Usage, seen: Optional[Usage]) -> Optional[Usage]:

@@ -60,7 +60,7 @@ def _too_deep() -> FilterError:
 
 def _expression(text: str) -> Expr:
     from sqlglot import exp, tokenize
-    from sqlglot.errors import ParseError, SqlglotError
+    from sqlglot.errors import ParseError, SqlglotError, TokenError
 
     if len(text) > _LONGEST:
         raise FilterError(f"the filter is longer than {_LONGEST} characters")
@@ -69,7 +69,12 @@ def _expression(text: str) -> Expr:
             raise FilterError("comments are not understood in a filter")
         return exp.maybe_parse(_DOTTED.sub(_quoted, text), into=exp.Condition)
     except ParseError as error:
-        raise FilterError(f"the filter is not understood{_place(error)}; {_OPERATORS}") from None
+        place = _place(error, text)
+        raise FilterError(f"the filter is not understood{place}; {_OPERATORS}") from None
+    except TokenError:
+        raise FilterError(
+            "a quote in the filter is not closed; within a text it is written twice: 'it''s'"
+        ) from None
     except SqlglotError as error:
         reason = first_line(str(error.__cause__ or error))
         raise FilterError(f"the filter is not understood: {reason}") from None
@@ -79,11 +84,16 @@ def _quoted(match: re.Match[str]) -> str:
     return f'{match[1]}."{match[2]}"' if match[1] else match[0]
 
 
-def _place(error: Any) -> str:
+def _place(error: Any, text: str) -> str:
     if not error.errors or not error.errors[0].get("highlight"):
         return ": it is empty or incomplete"
     where = error.errors[0]
-    return f" at {first_line(where['highlight'])!r} (character {where['col']})"
+    at = where["col"] - len(where["highlight"])
+    for dotted in _DOTTED.finditer(text):
+        if dotted[1] and dotted.end() <= at:
+            at -= 2  # the quotes that were put around it
+    missing = ", where ) is missing" if where["description"] == "Expecting )" else ""
+    return f" at {first_line(where['highlight'])!r} (character {at + 1}){missing}"
 
 
 def _node(node: Expr, depth: int) -> Node:

@@ -110,8 +110,15 @@ def by_turn(turns: Sequence[Turn], table: PriceTable) -> list[Spent]:
         whole = _interval(turn.started_at_ns, turn.ended_at_ns or _last(turn))
         cost = priced.cost.total if priced.cost else None
         name = str(turn.number)
-        rows.append(Spent(name, len(calls), turn.usage, cost, priced.unpriced, _length(whole)))
+        usage = usage_of(turn)
+        rows.append(Spent(name, len(calls), usage, cost, priced.unpriced, _length(whole)))
     return rows
+
+
+def usage_of(turn: Turn) -> Usage:
+    """The tokens of a turn's calls: a compaction's may have come when its own sum was made."""
+    calls = [call.usage for call in _calls([turn])]
+    return sum(calls, Usage()) if calls else turn.usage
 
 
 def _spent(
