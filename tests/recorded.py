@@ -132,9 +132,13 @@ class Files:
 
 
 class Collected:
-    """What a store would hold of a session: the last of each turn and step."""
+    """What a store would hold of a session: the last of each turn and step.
 
-    def __init__(self) -> None:
+    `with_open` off: it asks for turns that are final alone, as an import does.
+    """
+
+    def __init__(self, with_open: bool = True) -> None:
+        self.with_open = with_open
         self.session: Session | None = None
         self.turns: dict[str, Turn] = {}
         self.steps: dict[str, dict[str, Step]] = {}
@@ -142,7 +146,7 @@ class Collected:
 
     def take(self, reader: Reader) -> None:
         """Take the reader's changes in as the store does."""
-        changes = reader.changes()
+        changes = reader.changes(with_open=self.with_open)
         self.session = changes.session or self.session
         for change in changes.turns:
             turn, steps = change.turn, self.steps.setdefault(change.turn.turn_id, {})

@@ -98,6 +98,28 @@ def test_every_prefix_gives_a_prefix_of_the_closed_turns(folder: Path) -> None:
             assert earlier.items() <= later.items()
 
 
+@pytest.mark.parametrize("folder", CASES)
+def test_who_asks_for_final_turns_alone_gets_the_same_and_open_ones_wait(folder: Path) -> None:
+    for session_id, own in sessions_of(folder).items():
+        readers = [make(agent_of(folder), session_id) for _ in range(2)]
+        seen = [(Files(folder), Collected()), (Files(folder), Collected(with_open=False))]
+        for reader, (files, collected) in zip(readers, seen):
+            for recorded in own:
+                reader.tick(recorded.event.at_ns, True)
+                files.show(recorded.sizes)
+                feed_until_quiet(reader, files, [recorded.event], collected)
+                reader.tick(recorded.event.at_ns, True)
+                collected.take(reader)
+        every, final = (collected for _, collected in seen)
+        assert final.turns == {turn_id: every.turns[turn_id] for turn_id in every.final}
+        final.with_open = True
+        final.take(readers[1])
+        assert [turn.turn_id for turn in final.whole()] == [t.turn_id for t in every.whole()]
+        assert final.steps.keys() == every.steps.keys()
+        for turn_id, steps in every.steps.items():
+            assert final.steps[turn_id].keys() == steps.keys()
+
+
 def at_once(folder: Path, session_id: str, own: list[Recorded]) -> list[Turn]:
     """The turns when all events lie waiting in this order."""
     reader, files, collected = make(agent_of(folder), session_id), Files(folder), Collected()
