@@ -336,6 +336,13 @@ def test_only_what_looks_misspelt_is_warned_of() -> None:
     assert Filter("attributes.llm.output_messages.3.message.role = 'x'").warnings == []
 
 
+def test_a_value_that_a_column_never_has_is_warned_of() -> None:
+    assert Filter("not (status_code = 'error' or kind = 'LLM')").warnings == [
+        "status_code is never 'error'; it is one of OK, ERROR, UNSET"
+    ]
+    assert "'TOL'" in Filter("kind in ('LLM', 'TOL')").warnings[0]
+
+
 @pytest.mark.parametrize(
     ("expression", "demanded"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
@@ -110,13 +110,20 @@ def truth(node: Node, span: Span) -> Truth:
     return node.test(values.of_span(span, node.column))
 
 
+def leaves(node: Node) -> Iterator[Leaf]:
+    """Every single test of the tree."""
+    if isinstance(node, Not):
+        yield from leaves(node.part)
+    elif isinstance(node, (All, Some)):
+        for part in node.parts:
+            yield from leaves(part)
+    else:
+        yield node
+
+
 def columns(node: Node) -> set[str]:
     """Every column that the tree asks for."""
-    if isinstance(node, Not):
-        return columns(node.part)
-    if isinstance(node, (All, Some)):
-        return {name for part in node.parts for name in columns(part)}
-    return {node.column}
+    return {leaf.column for leaf in leaves(node)}
 
 
 def demanded(node: Node, column: str) -> Optional[str]:

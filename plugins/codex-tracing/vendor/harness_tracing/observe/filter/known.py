@@ -23,6 +23,14 @@ COLUMNS = (
 )
 TIMES = ("start_time", "end_time")
 ATTRIBUTES = "attributes."
+# What these columns hold; kinds are those of OpenInference, for a server has others' spans too.
+CHOICES = {
+    "status_code": ("OK", "ERROR", "UNSET"),
+    "kind": (
+        "AGENT", "CHAIN", "EMBEDDING", "EVALUATOR", "GUARDRAIL", "LLM", "PROMPT", "RERANKER",
+        "RETRIEVER", "TOOL", "UNKNOWN",
+    ),
+}  # fmt: skip
 # What the types of our attributes are to a comparison.
 _KINDS = {
     "text": "text",

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from harness_tracing.observe.filter.known import COLUMNS, unfamiliar
-from harness_tracing.observe.filter.nodes import Span, columns, demanded, truth
+from harness_tracing.observe.filter.known import CHOICES, COLUMNS, unfamiliar
+from harness_tracing.observe.filter.nodes import Compare, Span, columns, demanded, leaves, truth
 from harness_tracing.observe.filter.parse import parsed
 
 if TYPE_CHECKING:
@@ -59,7 +59,13 @@ class Filter:
     @property
     def warnings(self) -> list[str]:
         """What looks like a typing error though it could be meant."""
-        return [
+        odd = [
+            f"{leaf.column} is never {leaf.wanted!r}; it is one of {', '.join(choices)}"
+            for leaf in leaves(self._tree)
+            for choices in [CHOICES.get(leaf.column, ())]
+            if choices and isinstance(leaf, Compare) and leaf.wanted not in choices
+        ]
+        return odd + [
             f"no span of ours has {name}; did you mean {near}?"
             for name, near in unfamiliar(columns(self._tree))
         ]
