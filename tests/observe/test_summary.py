@@ -117,6 +117,22 @@ def test_time_is_counted_once_however_much_ran_at_once(tmp_path: Path) -> None:
     assert parts == pytest.approx(time["turns_ms"])
 
 
+@pytest.mark.parametrize("name", ["background_outlives", "two_resume_at_once"])
+def test_turns_that_overlap_take_no_more_time_than_there_was(name: str, tmp_path: Path) -> None:
+    for _, turns in stored(tmp_path, f"claude-code-own/{name}"):
+        found = of_summary(summary_of([each.turn for each in turns], TABLE))["time"]
+        first = min(each.turn.started_at_ns for each in turns)
+        last = max(each.turn.ended_at_ns or first for each in turns)
+        assert found["turns_ms"] + found["between_ms"] == pytest.approx((last - first) / 1e6)
+
+
+def test_a_prompt_in_between_takes_the_growth_from_the_tool_before_it(tmp_path: Path) -> None:
+    sessions = stored(tmp_path, "codex/tui_full")
+    facts = [summary_of([each.turn for each in turns], TABLE) for _, turns in sessions]
+    firsts = [point for each in facts for point in each.context if point.call == 1 and point.grew]
+    assert firsts and all(point.after == () for point in firsts)
+
+
 def test_waiting_for_a_person_is_no_time_of_the_tool(tmp_path: Path) -> None:
     found = summary_json(tmp_path, "claude-code/tui_ask")["summary"]
     (tool,) = found["tools"]

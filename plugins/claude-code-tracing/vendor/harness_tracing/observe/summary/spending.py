@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
@@ -14,6 +15,8 @@ from harness_tracing.prices import Priced, PriceTable, price
 Interval = tuple[int, int]
 
 MAIN = "main agent"
+# Of what runs at a moment, the first of these has the time.
+_KINDS_OF_TIME = ("person", "tools", "models")
 
 
 @dataclass(frozen=True)
@@ -176,43 +179,51 @@ def by_tool(turns: Sequence[Turn], context: Sequence[ContextPoint]) -> list[Tool
 
 
 def times(turns: Sequence[Turn]) -> Times:
-    """How the time of the turns divides; one without a known end counts up to its last step."""
-    total = Times()
-    before: Optional[int] = None
+    """How the time of the turns divides; one without a known end counts up to its last step.
+
+    Turns may overlap: a background agent works on while the next prompt is answered.
+    """
+    spans: dict[str, list[Interval]] = {kind: [] for kind in ("turns", *_KINDS_OF_TIME)}
     for turn in turns:
-        whole = _interval(turn.started_at_ns, turn.ended_at_ns or _last(turn))
-        if not whole:
-            continue
-        tools = tool_calls(turn)
+        spans["turns"] += _interval(turn.started_at_ns, turn.ended_at_ns or _last(turn))
         starters = {step.tool_use_id for step in turn.steps if isinstance(step, Subagent)}
-        person = _union([wait for tool in tools for wait in waits_of(tool)])
-        ran = _union([each for tool in tools if not _waits_for_agents(tool, starters) for each in
-                      _interval(tool.started_at_ns, tool.ended_at_ns)])  # fmt: skip
-        models = _union([each for call in _calls([turn]) for each in
-                         _interval(call.started_at_ns, call.ended_at_ns)])  # fmt: skip
-        parts = [_length(_within(person, whole))]
-        parts.append(_length(_within(_without(ran, person), whole)))
-        parts.append(_length(_within(_without(_without(models, person), ran), whole)))
-        length = _length(whole)
-        total = Times(
-            total.turns_ns + length,
-            total.person_ns + parts[0],
-            total.tools_ns + parts[1],
-            total.models_ns + parts[2],
-            total.other_ns + max(0, length - sum(parts)),
-            total.between_ns + (max(0, whole[0][0] - before) if before is not None else 0),
-        )
-        before = max(before or 0, whole[0][1])
-    return total
+        for tool in tool_calls(turn):
+            spans["person"] += waits_of(tool)
+            if not _waits_for_agents(tool, starters):
+                spans["tools"] += _interval(tool.started_at_ns, tool.ended_at_ns)
+        for call in _calls([turn]):
+            spans["models"] += _interval(call.started_at_ns, call.ended_at_ns)
+    marks = sorted(
+        mark
+        for kind, intervals in spans.items()
+        for start, end in intervals
+        for mark in ((start, kind, 1), (end, kind, -1))
+    )
+    running = dict.fromkeys(spans, 0)
+    lengths: Counter[str] = Counter()
+    gap = 0
+    for (at_ns, kind, step), (next_ns, _, _) in zip(marks, marks[1:]):
+        running[kind] += step
+        if running["turns"]:
+            lengths["between"] += gap
+            gap = 0
+            first = next((each for each in _KINDS_OF_TIME if running[each]), "other")
+            lengths[first] += next_ns - at_ns
+        elif lengths:  # only what lies before another turn is between turns
+            gap += next_ns - at_ns
+    parts = (lengths["person"], lengths["tools"], lengths["models"], lengths["other"])
+    return Times(sum(parts), *parts, between_ns=lengths["between"])
 
 
 def context(turns: Sequence[Turn]) -> list[ContextPoint]:
     """The context of the main agent from call to call; calls without known tokens are left out."""
     points: list[ContextPoint] = []
-    after: list[str] = []
     compacted = False
     for turn in turns:
         number = 0
+        after: list[
+            str
+        ] = []  # what ran last is not alone in what the context grew by: a prompt came
         for step in _in_time(turn):
             if isinstance(step, ToolCall) and step.agent_id is None:
                 after += [step.name] if step.parent_tool_use_id is None else []
@@ -290,12 +301,6 @@ def _without(intervals: Iterable[Interval], cut: Sequence[Interval]) -> list[Int
             pieces += [(max(a, end), b)] if b > end else []
         left = pieces
     return left
-
-
-def _within(intervals: Iterable[Interval], whole: Sequence[Interval]) -> list[Interval]:
-    low, high = whole[0]
-    clipped = ((max(a, low), min(b, high)) for a, b in intervals)
-    return [(a, b) for a, b in clipped if b > a]
 
 
 def _length(intervals: Iterable[Interval]) -> int:
